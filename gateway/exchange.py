@@ -1,0 +1,116 @@
+"""The record of one request: what arrived, what was decided, what happened, when.
+
+It is all that passes between the rooms. Rooms that tell the story (`spans`, `metrics`, `access_log`) only
+read it. Clock readings are `time.perf_counter()` seconds; durations are seconds.
+"""
+
+from dataclasses import dataclass, field
+
+RawHeaders = list[tuple[bytes, bytes]]
+"""Header lines in order, names in lower case, duplicates kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the method and the raw path mean; every label here comes from a closed set."""
+
+    template: str
+    """`/jobs/imports/{id}`, or `unmatched`."""
+    job_kind: str | None = None
+    """`import` or `deletion` on the jobs routes."""
+    job_id: str | None = None
+    """The id in the path, percent-decoded once; None where the path has none."""
+    operation: str | None = None
+    """`add`, `get`, `list`, `cancel` or `delete` on the jobs routes."""
+    pages: bool = False
+    """Whether a 200 may carry `nextLink`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceIds:
+    """The exchange's place in its trace, as lower-case hex."""
+
+    trace_id: str
+    span_id: str
+    """The gateway's server span."""
+    sampled: bool
+    response_header: bytes
+    """The value of `traceresponse`."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One round trip to the upstream."""
+
+    number: int
+    """0 for the first; `http.request.resend_count` of the others."""
+    started: float = 0.0
+    finished: float | None = None
+    """When the body was relayed, dropped or broke."""
+    status: int | None = None
+    error_type: str | None = None
+    """An error code of the gateway's, or the status as text for 4xx and 5xx."""
+    request_id: str | None = None
+    """`x-ms-request-id` of the response."""
+    cancelled: bool = False
+    """The client left; not an error of the upstream's."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request from its first byte to the last of its response."""
+
+    method: str
+    raw_path: bytes
+    query: bytes
+    headers: RawHeaders
+    scheme: str = "http"
+    http_version: str = "1.1"
+    client: str | None = None
+    """Address of the peer; None on a Unix socket."""
+    host: bytes = b""
+
+    started: float = 0.0
+    started_ns: int = 0
+    """Wall clock at `started`, nanoseconds since the epoch."""
+    route: Route = Route("unmatched")
+    caller: str | None = None
+    """Name of the inbound key that let the caller in."""
+    trace: TraceIds = TraceIds("0" * 32, "0" * 16, sampled=False, response_header=b"")
+    client_request_id: str | None = None
+
+    attempts: list[Attempt] = field(default_factory=list)
+    status: int | None = None
+    """What the app got; None where it left before the head."""
+    error_code: str | None = None
+    error_origin: str | None = None
+    """`gateway` or `upstream`, on every error."""
+    error_type: str | None = None
+    """Set for 5xx and for a broken exchange (semantic convention `error.type`)."""
+    normalised: str | None = None
+    """Why an upstream error's body was rewritten."""
+    request_id: str | None = None
+    """`x-ms-request-id` of the response the app got."""
+    job_id: str | None = None
+    job_status: str | None = None
+    """Status of the job as the response told it; free text, never a label."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    app_wait: float = 0.0
+    """Seconds spent waiting for the app to send its body or to take the response."""
+    finished: float | None = None
+    client_left: bool = False
+    cut: bool = False
+    """The response was cut after its head."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """First value of a request header, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def upstream_seconds(self, now: float) -> float:
+        """Seconds during which an attempt was under way."""
+        return sum((a.finished if a.finished is not None else now) - a.started for a in self.attempts)
