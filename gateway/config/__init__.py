@@ -1,0 +1,59 @@
+"""TOML and environment to one frozen, validated `Settings`, or every problem at once.
+
+sections.py   every key: type, bounds, default, text
+keys.py       the same as a catalogue: names, variables, what is allowed
+sources.py    the TOML file and the environment over it
+load.py       the verb: `load`
+rules/        checks across keys, and of files, URLs and OTEL_* variables
+caution.py    what is allowed, but should be known
+example.py    `config.example.toml`
+origin.py     the origin of a URL, strictly
+files.py      secrets and certificates in files
+problem.py    one mistake, one line
+"""
+
+from gateway.config.auth_sections import Auth, Entra, Inbound, OAuth2, StaticToken, TokenFile
+from gateway.config.caution import warnings
+from gateway.config.files import read_secret
+from gateway.config.load import load
+from gateway.config.origin import Origin, is_loopback, parse_origin
+from gateway.config.problem import ConfigurationError, Problem
+from gateway.config.sections import (
+    Admin,
+    Jobs,
+    Limits,
+    Listen,
+    Log,
+    Metrics,
+    Routes,
+    Settings,
+    Tracing,
+    Upstream,
+)
+
+__all__ = [
+    "Admin",
+    "Auth",
+    "ConfigurationError",
+    "Entra",
+    "Inbound",
+    "Jobs",
+    "Limits",
+    "Listen",
+    "Log",
+    "Metrics",
+    "OAuth2",
+    "Origin",
+    "Problem",
+    "Routes",
+    "Settings",
+    "StaticToken",
+    "TokenFile",
+    "Tracing",
+    "Upstream",
+    "is_loopback",
+    "load",
+    "parse_origin",
+    "read_secret",
+    "warnings",
+]

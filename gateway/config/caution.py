@@ -1,0 +1,48 @@
+"""What is allowed, but should be known: one line each, for the log at start and for `check`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.config.keys import CATALOGUE, Key
+from gateway.config.origin import Origin, is_loopback, parse_origin
+from gateway.config.problem import dotted
+from gateway.config.sections import Settings
+from gateway.config.sources import Environment, read_environment
+
+
+def warnings(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Warnings about settings that `load` made; `environ` tells which secrets came from the file."""
+    return (*_clear_secrets(settings, environ), *_clear_transport(settings))
+
+
+def _clear_secrets(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    environment = read_environment(environ)
+    for key in CATALOGUE.keys.values():
+        value = _value(settings, key)
+        if value and (key.secret or (key.name == "upstream.proxy" and "@" in value)):
+            yield from _from_file(key, value, environment)
+
+
+def _from_file(key: Key, value: Any, environment: Environment) -> Iterator[str]:
+    paths = [(*key.path, name) for name in value] if isinstance(value, dict) else [key.path]
+    for path in paths:
+        if environment.source(path) is None:
+            yield f"{dotted(path)}: a secret in clear in the file; use a file of its own or the environment"
+
+
+def _clear_transport(settings: Settings) -> Iterator[str]:
+    origin: Origin = parse_origin(settings.upstream.base_url)
+    if not origin.is_private:
+        yield "upstream.allow_plain_http: the token travels in clear"
+    if settings.auth.mode == "static" and not is_loopback(origin.host):
+        yield "auth.mode: a static token is never renewed; static is meant for tests"
+    listen = settings.listen
+    if listen.unix_socket is None and not is_loopback(listen.host) and listen.tls.certificate_file is None:
+        yield "listen.host: without listen.tls, requests and shared keys travel in clear"
+
+
+def _value(settings: Settings, key: Key) -> Any:
+    value: Any = settings
+    for part in key.path:
+        value = getattr(value, part)
+    return value
