@@ -1,0 +1,150 @@
+"""Read what an answer of the jobs routes says, and tell the ledger.
+
+It gets a bounded copy of the body: the answer itself is neither changed nor held up, and nothing that an
+answer holds makes it raise.
+"""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, get_args
+
+import msgspec
+
+from gateway.exchange import Exchange, RawHeaders
+from gateway.jobs.instants import NANOSECONDS
+from gateway.jobs.ledger import Ledger
+from gateway.jobs.model import JobState, SpanContext, printable
+from gateway.jobs.wire import (
+    MAX_ITEMS,
+    Reason,
+    Unreadable,
+    is_usable_id,
+    read_error_code,
+    read_job,
+    read_page,
+)
+
+MAX_SHOWN_ID = 256
+"""Characters of an id in logs and spans."""
+
+_OK: Final = frozenset({200, 201, 202})
+_WANTED: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
+    {
+        "add": _OK,
+        "get": _OK | {404},
+        "list": _OK,
+        "cancel": _OK,
+        "delete": frozenset({204}),
+    }
+)
+_NOT_FOUND: Final = frozenset({"importjobnotfound", "deletejobnotfound"})
+
+
+class JobObserver:
+    """Feeds the ledger from the exchanges of the jobs routes.
+
+    `unreadable` counts, by reason, bodies and items of pages that said nothing usable; every reason is there
+    from the start.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._unreadable: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
+
+    @property
+    def unreadable(self) -> Mapping[Reason, int]:
+        """Bodies and items not read, by reason."""
+        return MappingProxyType(self._unreadable)
+
+    def wants(self, exchange: Exchange, status: int) -> bool:
+        """Whether this answer says something of a job, so that a copy of its body is needed."""
+        route = exchange.route
+        return route.job_kind is not None and status in _WANTED.get(route.operation or "", ())
+
+    def observe(self, exchange: Exchange, status: int, headers: RawHeaders, body: bytes | None) -> None:
+        """Read a copy of an answer's body, decoded; None for one that was too large to copy.
+
+        Sets the exchange's `job_id` and `job_status` where the answer tells them.
+        """
+        kind, operation, path_id = exchange.route.job_kind, exchange.route.operation, exchange.route.job_id
+        if kind is None or not self.wants(exchange, status):
+            return
+        if path_id is not None:
+            exchange.job_id = printable(path_id, MAX_SHOWN_ID)
+        if operation == "delete":
+            self._left(kind, exchange)
+        elif status == HTTPStatus.NOT_FOUND:
+            if _is_unknown_job(headers, body):
+                self._left(kind, exchange)
+        elif body is None:
+            self._unreadable["too_large"] += 1
+        elif operation == "list":
+            self._page(kind, exchange, body)
+        else:
+            self._job(kind, exchange, headers, body)
+
+    def _job(self, kind: str, exchange: Exchange, headers: RawHeaders, body: bytes) -> None:
+        creation = exchange.route.operation == "add"
+        fallback_id = exchange.route.job_id
+        if creation and fallback_id is None:
+            fallback_id = _operation_id(headers) or _operation_id(exchange.headers)
+            exchange.job_id = printable(fallback_id, MAX_SHOWN_ID) if fallback_id else None
+        try:
+            state = read_job(kind, body, fallback_id)
+        except Unreadable as error:
+            self._unreadable[error.reason] += 1
+            return
+        exchange.job_id = printable(state.id, MAX_SHOWN_ID)
+        exchange.job_status = state.status_text
+        if creation:
+            self._ledger.created(kind, state, _span_of(exchange), _asked(exchange))
+        else:
+            self._ledger.seen(kind, (state,), _span_of(exchange), _asked(exchange))
+
+    def _page(self, kind: str, exchange: Exchange, body: bytes) -> None:
+        try:
+            items = read_page(body)
+        except Unreadable as error:
+            self._unreadable[error.reason] += 1
+            return
+        if len(items) > MAX_ITEMS:
+            self._unreadable["too_large"] += 1
+        states = self._states(kind, items[:MAX_ITEMS])
+        self._ledger.seen(kind, states, _span_of(exchange), _asked(exchange))
+
+    def _states(self, kind: str, items: list[msgspec.Raw]) -> Iterator[JobState]:
+        for item in items:
+            try:
+                yield read_job(kind, item)
+            except Unreadable as error:
+                self._unreadable[error.reason] += 1
+
+    def _left(self, kind: str, exchange: Exchange) -> None:
+        if exchange.route.job_id is not None:
+            self._ledger.left(kind, exchange.route.job_id, _asked(exchange))
+
+
+def _span_of(exchange: Exchange) -> SpanContext:
+    trace = exchange.trace
+    return SpanContext(trace.trace_id, trace.span_id, trace.sampled)
+
+
+def _asked(exchange: Exchange) -> float | None:
+    return exchange.started_ns / NANOSECONDS if exchange.started_ns else None
+
+
+def _operation_id(headers: RawHeaders) -> str | None:
+    text = (_first(headers, b"operation-id") or b"").decode("latin-1")
+    return text if is_usable_id(text) else None
+
+
+def _is_unknown_job(headers: RawHeaders, body: bytes | None) -> bool:
+    """Whether a 404 is about the job; one about the host or the tenant says nothing of it."""
+    value = _first(headers, b"x-ms-error-code")
+    code = value.decode("latin-1") if value else read_error_code(body or b"")
+    return code is not None and code.strip().lower() in _NOT_FOUND
+
+
+def _first(headers: RawHeaders, name: bytes) -> bytes | None:
+    return next((value for key, value in headers if key == name), None)

@@ -1,0 +1,124 @@
+"""A response body of the Jobs API to job states, tolerant of whatever it holds.
+
+Only what cannot be used at all is refused; a field of a wrong type counts as absent, and one odd item of a
+page does not hide the others. Source: REST reference, ImportJob, DeleteJob, ErrorResponse.
+"""
+
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from gateway.jobs.instants import parse_instant
+from gateway.jobs.model import MAX_ID, JobState, known_status, printable
+
+Reason = Literal["too_large", "not_json", "not_a_job"]
+"""Why a body was not read."""
+
+T = TypeVar("T")
+
+MAX_ITEMS = 1_000
+"""Items of one page that are read; reading them holds up the event loop."""
+
+MAX_TEXT = 64
+"""Characters kept of a status or an error code."""
+
+
+class Unreadable(ValueError):
+    """A body, or an item of a page, that says nothing usable about a job."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+class _Job(msgspec.Struct, rename="camel", gc=False):
+    """ImportJob and DeleteJob; fields not named here, blob URIs among them, are skipped unread."""
+
+    id: Any = None
+    status: Any = None
+    created_date_time: Any = None
+    finished_date_time: Any = None
+    purge_date_time: Any = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Page(msgspec.Struct):
+    """ImportJobCollection and DeleteJobCollection; items stay bytes, each to be read by itself."""
+
+    value: list[msgspec.Raw]
+
+
+class _Error(msgspec.Struct):
+    code: Any = None
+
+
+class _ErrorResponse(msgspec.Struct):
+    error: _Error | None = None
+
+
+_JOB: Final = msgspec.json.Decoder(_Job)
+_PAGE: Final = msgspec.json.Decoder(_Page)
+_ERROR: Final = msgspec.json.Decoder(_Error | None)
+_ERROR_RESPONSE: Final = msgspec.json.Decoder(_ErrorResponse)
+
+
+def read_job(kind: str, body: bytes | msgspec.Raw, fallback_id: str | None = None) -> JobState:
+    """The job in the body; `fallback_id` (of the path or a header) serves where the body has no id.
+
+    Raises Unreadable for what is not JSON, not an object, or has no usable id.
+    """
+    wire = _decode(_JOB, body)
+    job_id = wire.id if isinstance(wire.id, str) else fallback_id
+    if job_id is None or not is_usable_id(job_id):
+        raise Unreadable("not_a_job")
+    return JobState(
+        id=job_id,
+        status=known_status(kind, wire.status),
+        status_text=_text(wire.status),
+        error_code=_code_of(wire.error),
+        created=parse_instant(wire.created_date_time),
+        finished=parse_instant(wire.finished_date_time),
+        purge=parse_instant(wire.purge_date_time),
+    )
+
+
+def read_page(body: bytes) -> list[msgspec.Raw]:
+    """The items of a collection, unread. Raises Unreadable for what is not JSON or not a collection."""
+    return _decode(_PAGE, body).value
+
+
+def read_error_code(body: bytes) -> str | None:
+    """`error.code` of an ErrorResponse, or None."""
+    try:
+        response = _decode(_ERROR_RESPONSE, body)
+    except Unreadable:
+        return None
+    return _text(response.error.code) if response.error else None
+
+
+def is_usable_id(job_id: str) -> bool:
+    """Whether the id can be kept: not empty, bounded, and text (a path may decode to a lone surrogate)."""
+    if not 0 < len(job_id) <= MAX_ID:
+        return False
+    return job_id.isascii() or not any("\ud800" <= c <= "\udfff" for c in job_id)
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Unreadable("not_a_job") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable("not_json") from error
+
+
+def _code_of(error: msgspec.Raw) -> str | None:
+    try:
+        wire = _decode(_ERROR, error)
+    except Unreadable:
+        return None
+    return _text(wire.code) if wire else None
+
+
+def _text(value: object) -> str | None:
+    return printable(value, MAX_TEXT) if isinstance(value, str) and value else None
