@@ -1,0 +1,187 @@
+"""Where every log line goes: one format, one thread that writes, and no caller that waits for it.
+
+Lines are queued as dictionaries; the writer's thread masks, renders and writes them. When the stream is too
+slow the queue fills up, and further lines are dropped and counted.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from gateway.access_log.redaction import printable, redact, suspicious
+from gateway.config import Log
+
+CAPACITY = 8192
+"""Lines waiting to be written."""
+MAX_MESSAGE = 8192
+MAX_TRACEBACK_LINES = 200
+NANOSECONDS = 1_000_000_000
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+_QUIET = ("azure", "httpx", "msal", "opentelemetry", "urllib3", "uvicorn")
+"""Libraries that say at info what the gateway's own lines say better."""
+_WIRE = ("authlib", "hpack", "httpcore", "msal", "urllib3")
+"""Libraries whose debug lines hold whole headers and bodies; they stay at info at least."""
+_HIDDEN_FROM_PEOPLE = frozenset({"event", "method", "route", "status", "span_id"})
+"""The message says these already, or only a machine wants them."""
+
+
+class LogOutput:
+    """The shared output; `now_ns` is the wall clock in nanoseconds."""
+
+    def __init__(
+        self,
+        log: Log,
+        stream: TextIO,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._level = logging.getLevelNamesMapping()[log.level.upper()]
+        self._stream = stream
+        self._now_ns = now_ns
+        self._capacity = capacity
+        self._processors = _processors(log, colors=stream.isatty())
+        self._queue: SimpleQueue[EventDict | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._dropped = 0
+        self._closed = False
+        self._undo: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost because the stream was too slow, or broke."""
+        return self._dropped
+
+    def writes(self, level: int) -> bool:
+        """Whether lines of this level are written."""
+        return level >= self._level
+
+    def emit(self, level: int, fields: Mapping[str, object]) -> None:
+        """Queue one line; its text is in `message`."""
+        if self._closed or self._queue.qsize() >= self._capacity:
+            self._drop(1)
+            return
+        name = logging.getLevelName(level).lower()
+        self._queue.put({"time": self._now_ns(), "level": name, **fields})
+
+    def on_close(self, undo: Callable[[], None]) -> None:
+        """Have something put back when the output closes."""
+        self._undo.append(undo)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Write what is queued and end the thread; gives up on a blocked stream after `timeout` seconds."""
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (event := self._queue.get()) is not None:
+            try:
+                self._stream.write(f"{self._render(event)}\n")
+                if self._queue.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                # A broken pipe or a closed stream: there is nowhere left to say so but the counter.
+                self._drop(1)
+
+    def _render(self, event: EventDict) -> str:
+        rendered: object = event
+        for processor in self._processors:
+            rendered = processor(None, "", rendered)  # type: ignore[arg-type]  # only the last gives a str
+        return str(rendered)
+
+    def _drop(self, count: int) -> None:
+        with self._lock:
+            self._dropped += count
+
+
+class Bridge(logging.Handler):
+    """Standard logging's records as lines of the output."""
+
+    def __init__(self, output: LogOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record; its arguments are formatted now, since they may change."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a library's broken log call must not reach the request
+            message = f"unformattable log record from {record.filename}:{record.lineno}"
+        fields: dict[str, object] = {"message": printable(message, MAX_MESSAGE), "logger": record.name}
+        if record.exc_info:
+            fields["exception"] = _traceback(record.exc_info)
+        self._output.emit(record.levelno, fields)
+
+
+def configure_logging(log: Log, stream: TextIO) -> LogOutput:
+    """Send all of standard logging, Python's warnings too, to one output; `close` puts back what was."""
+    output = LogOutput(log, stream)
+    bridge = Bridge(output)
+    root = logging.getLogger()
+    root.addHandler(bridge)
+    output.on_close(lambda: root.removeHandler(bridge))
+    _set_level(output, "", log.level.upper())
+    quiet, level = (_WIRE, "INFO") if log.level == "debug" else (_QUIET, "WARNING")
+    for name in quiet:
+        _set_level(output, name, level)
+    logging.captureWarnings(True)
+    output.on_close(lambda: logging.captureWarnings(False))
+    return output
+
+
+def _set_level(output: LogOutput, name: str, level: str) -> None:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    output.on_close(lambda: logger.setLevel(before))
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    lines = logging.Formatter().formatException(exc_info).splitlines()
+    return "\n".join(printable(line, MAX_MESSAGE) for line in lines[-MAX_TRACEBACK_LINES:])
+
+
+def _processors(log: Log, *, colors: bool) -> tuple[Processor, ...]:
+    if log.format == "json":
+        return (_utc_time, _redacted, structlog.processors.JSONRenderer())
+    people = structlog.dev.ConsoleRenderer(
+        colors=colors, event_key="message", timestamp_key="time", sort_keys=False, pad_event_to=0
+    )
+    return (_utc_time, _redacted, _for_people, people)
+
+
+def _utc_time(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """RFC 3339 in UTC, to the microsecond."""
+    seconds, rest = divmod(event["time"], NANOSECONDS)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    event["time"] = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event
+
+
+def _redacted(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    if suspicious("\n".join(value for value in event.values() if isinstance(value, str))):
+        return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+    return event
+
+
+def _for_people(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    if event.get("event") != "exchange":
+        return event
+    return {key: value for key, value in event.items() if key not in _HIDDEN_FROM_PEOPLE}

@@ -1,0 +1,73 @@
+"""Who may see the page and `/api`: this machine, or whoever holds `admin.token`.
+
+The peer is the socket's, never a header's. A browser on this machine is a loopback peer too, and a web page
+can make it ask here under a name of its own (DNS rebinding), so without the token the Host must be ours.
+"""
+
+import hmac
+import ipaddress
+
+from starlette.requests import Request
+
+from gateway.config import Admin
+from gateway.failures import Forbidden, GatewayError, Misdirected, Unauthorized
+
+_LOOPBACK_NAME = "localhost"
+
+
+class Access:
+    """The rules of one admin listener."""
+
+    def __init__(self, settings: Admin) -> None:
+        self._bound = settings.host
+        self._token = settings.token.get_secret_value().encode() if settings.token else None
+
+    def refusal(self, request: Request) -> GatewayError | None:
+        """Why this request must not see anything, or None."""
+        if self._holds_token(request):
+            return None
+        peer = request.client.host if request.client else ""
+        if not is_loopback(peer):
+            if self._token is None:
+                return Forbidden("Only this machine may see this; set admin.token to open it to others.")
+            return Unauthorized("Only this machine or a holder of admin.token may see this.")
+        if not self._knows_host(request.headers.getlist("host")):
+            return Misdirected("This Host is not the admin listener's.")
+        return None
+
+    def _holds_token(self, request: Request) -> bool:
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        if self._token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(credential.strip().encode("latin-1"), self._token)
+
+    def _knows_host(self, values: list[str]) -> bool:
+        if len(values) != 1:
+            return False
+        name = host_name(values[0])
+        return name == _LOOPBACK_NAME or is_loopback(name) or (name == self._bound and not _is_any(name))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address, mapped ones included, is this machine's loopback; False for anything else."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_loopback)
+
+
+def host_name(value: str) -> str:
+    """A Host header less its port and brackets, in lower case (RFC 9110, section 7.2)."""
+    if value.startswith("["):
+        return value[1:].partition("]")[0].lower()
+    return value.partition(":")[0].lower()
+
+
+def _is_any(address: str) -> bool:
+    """A wildcard address names every interface, so as a Host it names nothing."""
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False

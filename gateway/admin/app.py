@@ -1,0 +1,100 @@
+"""The admin application: its routes, and what each needs to read.
+
+`/metrics`, `/livez` and `/readyz` are open to every peer; the page and `/api` ask `Access` first. All of it
+is read only.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.admin import page, replies
+from gateway.admin.access import Access
+from gateway.admin.api import Api, JobsView
+from gateway.admin.health import CheckResult, Health
+from gateway.admin.replies import safe
+from gateway.config import Admin
+
+_ERRORS = MappingProxyType(
+    {404: replies.not_found, 405: replies.method_not_allowed, Exception: replies.internal}
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class MetricsView(Protocol):
+    """What `/metrics` shows."""
+
+    async def scrape(self, accept: str) -> tuple[bytes, str]:
+        """Body and content type for an Accept header."""
+
+
+def create_admin(
+    settings: Admin,
+    *,
+    metrics: MetricsView,
+    health: Health,
+    status: Callable[[], Mapping[str, object]],
+    jobs: JobsView,
+) -> Starlette:
+    """The admin listener's ASGI application; serve it without trust in `X-Forwarded-*`."""
+    access = Access(settings)
+    api = Api(status, jobs)
+
+    async def show_metrics(request: Request) -> Response:
+        body, content_type = await metrics.scrape(request.headers.get("accept", ""))
+        return safe(Response(body, headers={"content-type": content_type}))
+
+    async def ready(request: Request) -> Response:
+        return _readiness(health, verbose="verbose" in request.query_params)
+
+    async def show_page(_request: Request) -> Response:
+        return page.render(health)
+
+    app = Starlette(
+        routes=[
+            Route("/metrics", show_metrics),
+            Route("/livez", _alive),
+            Route("/readyz", ready),
+            Route("/", _locked(access, show_page)),
+            Route("/api/status", _locked(access, api.status)),
+            Route("/api/jobs", _locked(access, api.jobs)),
+            Route("/api/jobs/{kind}/{job_id:path}", _locked(access, api.job)),
+        ],
+        exception_handlers=_ERRORS,
+    )
+    # A redirect would carry the caller's Host back to it.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _locked(access: Access, endpoint: Endpoint) -> Endpoint:
+    """The endpoint for those who may see it; the others get the refusal."""
+
+    async def unlocked(request: Request) -> Response:
+        refusal = access.refusal(request)
+        return replies.refused(refusal) if refusal else await endpoint(request)
+
+    return unlocked
+
+
+async def _alive(_request: Request) -> Response:
+    """The process answers; that is all a restart could mend."""
+    return safe(PlainTextResponse("ok\n"))
+
+
+def _readiness(health: Health, *, verbose: bool) -> Response:
+    report = health.report()
+    ready = all(result.ok for result in report)
+    lines = [_line(result) for result in report] if verbose else []
+    text = "\n".join([*lines, "ready" if ready else "not ready", ""])
+    return safe(PlainTextResponse(text, status_code=200 if ready else 503))
+
+
+def _line(result: CheckResult) -> str:
+    return f"{'[+]' if result.ok else '[-]'} {result.name}: {result.detail}"

@@ -1,0 +1,51 @@
+"""Collectors: numbers that other rooms keep, and a registry without its `_created` samples."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.metrics.labels import LabelValues
+
+
+class WithoutCreated(Collector):
+    """A registry's metrics less their `_created` samples.
+
+    They double the cost of every counter, and Prometheus only uses them behind a feature flag. The library's
+    own switch, `PROMETHEUS_DISABLE_CREATED_SERIES`, is a global of the process, so they are left out here.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics to be encoded."""
+        for metric in self._registry.collect():
+            if metric.type in {"counter", "histogram"}:
+                metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+class ReadCounter(Collector):
+    """A counter whose values are read, by label values, when it is scraped."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        names: tuple[str, ...],
+        read: Callable[[], Mapping[LabelValues, int]],
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._names = names
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """One family with the values of now."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._names)
+        for values, count in self._read().items():
+            family.add_metric(values, count)
+        yield family

@@ -1,0 +1,108 @@
+"""Closed label sets: whatever a peer sends, the number of series stays bounded."""
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from prometheus_client.metrics import MetricWrapperBase
+
+OTHER_HTTP = "_OTHER"
+"""The HTTP semantic conventions' name for a method, status or error type outside the known ones."""
+OTHER = "other"
+"""The same for error codes, reasons and sources."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
+ORIGINS = ("gateway", "upstream")
+TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
+TOKEN_RESULTS = ("success", "failure")
+RETRY_REASONS = ("token", "stale_connection")
+LINK_UNREAD_REASONS = ("too_large", "encoding")
+JOB_UNREAD_REASONS = ("too_large", "not_json", "not_a_job")
+
+UNKNOWN_STATUS = "unknown"
+JOB_STATUSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "import": ("notstarted", "running", "failed", "succeeded", "cancelling", "cancelled", UNKNOWN_STATUS),
+        "deletion": ("notstarted", "running", "failed", "succeeded", UNKNOWN_STATUS),
+    }
+)
+"""By kind, as in the REST reference; a deletion cannot be cancelled."""
+
+_METHODS = frozenset(METHODS)
+_STATUSES = {int(status): str(int(status)) for status in HTTPStatus}
+_STATUS_TEXTS = frozenset(_STATUSES.values())
+
+
+def method(name: str) -> str:
+    """A known method, or `_OTHER`; methods are case-sensitive (RFC 9110, section 9.1)."""
+    return name if name in _METHODS else OTHER_HTTP
+
+
+def status(code: int | None) -> str:
+    """A registered status, `_OTHER`, or empty where there was no response."""
+    return "" if code is None else _STATUSES.get(code, OTHER_HTTP)
+
+
+def job_status(kind: str, text: str) -> str:
+    """A status of this kind of job, or `unknown`: the service's enums are extensible."""
+    return text if text in JOB_STATUSES[kind] else UNKNOWN_STATUS
+
+
+def one_of(known: Iterable[str], value: str) -> str:
+    """The value if it is known, else `other`."""
+    return value if value in known else OTHER
+
+
+class ErrorCodes:
+    """The error codes that may be label values; all others are `other`."""
+
+    def __init__(self, *, known: frozenset[str], gateway: frozenset[str]) -> None:
+        self.known = known | gateway
+        self.gateway = gateway
+        self._error_types = gateway | _STATUS_TEXTS | {""}
+
+    def fold(self, code: str) -> str:
+        """A known code, or `other`."""
+        return code if code in self.known else OTHER
+
+    def error_type(self, value: str | None) -> str:
+        """`error.type`: a code of the gateway's, a registered status, `_OTHER`, or empty."""
+        text = value or ""
+        return text if text in self._error_types else OTHER_HTTP
+
+
+Child = TypeVar("Child", bound=MetricWrapperBase)
+LabelValues = tuple[str, ...]
+
+
+class Kept(Generic[Child]):
+    """The children of one metric, kept by their label values: `labels()` costs several times as much.
+
+    The product of closed sets can still be large (method x route x status), so `limit` bounds the children;
+    over it, new combinations count under the coarser labels that `overflow` returns.
+    """
+
+    def __init__(
+        self,
+        parent: Child,
+        *,
+        limit: int | None = None,
+        overflow: Callable[[LabelValues], LabelValues] | None = None,
+    ) -> None:
+        self._parent = parent
+        self._limit = limit
+        self._overflow = overflow
+        self._children: dict[LabelValues, Child] = {}
+
+    def __call__(self, *values: str) -> Child:
+        """The child with these label values, in the order of the metric's label names."""
+        child = self._children.get(values)
+        return self._new(values) if child is None else child
+
+    def _new(self, values: LabelValues) -> Child:
+        if self._overflow is not None and self._limit is not None and len(self._children) >= self._limit:
+            values = self._overflow(values)
+        child = self._parent.labels(*values)
+        self._children[values] = child
+        return child
