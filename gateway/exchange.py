@@ -99,6 +99,8 @@ class Exchange:
     bytes_out: int = 0
     app_wait: float = 0.0
     """Seconds spent waiting for the app to send its body or to take the response."""
+    upstream_wait: float = 0.0
+    """Seconds spent waiting for the upstream, apart from `app_wait`: for the head and each piece."""
     finished: float | None = None
     client_left: bool = False
     cut: bool = False
@@ -111,6 +113,8 @@ class Exchange:
                 return value
         return None
 
-    def upstream_seconds(self, now: float) -> float:
-        """Seconds during which an attempt was under way."""
-        return sum((a.finished if a.finished is not None else now) - a.started for a in self.attempts)
+    @property
+    def own_seconds(self) -> float:
+        """Seconds the gateway itself took: all of it, less waiting for the upstream and for the app."""
+        finished = self.finished if self.finished is not None else self.started
+        return max(0.0, finished - self.started - self.upstream_wait - self.app_wait)

@@ -1,0 +1,141 @@
+"""Who and what may pass: an ambiguous request, a foreign page or a caller without a key gets no further.
+
+The gateway adds a credential to what it forwards, so it decides here, before anything else is done, that the
+request is one unambiguous origin-form request for this gateway, from somebody who may use it.
+"""
+
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from gateway import failures, headers
+from gateway.exchange import Exchange
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+_NEVER_FORWARDED = frozenset({"TRACE", "CONNECT"})
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
+# RFC 3986, sections 3.3 and 3.4: pchar, "/" in a path, "/" and "?" in a query.
+_PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
+_QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
+_OWN_SITES = frozenset({b"same-origin", b"none"})
+
+
+class Admission:
+    """The rules of one listener; `admit` raises the failure the app is answered with."""
+
+    def __init__(
+        self,
+        *,
+        allowed_hosts: Iterable[str] | None,
+        public_base_url: str | None,
+        keys: Mapping[str, str],
+        key_header: str,
+        bearer_keys: bool,
+        denied: Callable[[str, bytes], str | None],
+    ) -> None:
+        """`allowed_hosts` None switches the Host check off; `bearer_keys` accepts a key as bearer token."""
+        self._hosts = None if allowed_hosts is None else frozenset(host.lower() for host in allowed_hosts)
+        self._public_origin = _origin(public_base_url) if public_base_url else None
+        self._keys = {name: key.encode() for name, key in keys.items()}
+        self._key_header = key_header.lower().encode()
+        self._bearer_keys = bearer_keys
+        self._denied = denied
+
+    def admit(self, exchange: Exchange) -> None:
+        """Let the exchange pass, and name its caller.
+
+        Raises MethodNotAllowed, RequestInvalid, Misdirected, Forbidden or Unauthorized.
+        """
+        self._check_method(exchange.method)
+        check_target(exchange.raw_path, exchange.query)
+        problem = headers.problem(exchange.headers, own=(self._key_header,))
+        if problem is not None:
+            raise failures.RequestInvalid(f"The request is not forwarded: {problem}.")
+        self._check_host(exchange)
+        self._check_browser(exchange)
+        exchange.caller = self._caller(exchange)
+        pair = self._denied(exchange.method, exchange.raw_path)
+        if pair is not None:
+            raise failures.Forbidden(f"This gateway's configuration (routes.deny) refuses {pair}.")
+
+    def _check_method(self, method: str) -> None:
+        if method in _NEVER_FORWARDED:
+            raise failures.MethodNotAllowed(f"{method} is not forwarded.")
+        if not _METHOD.fullmatch(method):
+            raise failures.RequestInvalid("The method is not one of upper-case letters.")
+
+    def _check_host(self, exchange: Exchange) -> None:
+        if self._hosts is None:
+            return
+        host = host_name(exchange.host)
+        if host is None:
+            raise failures.RequestInvalid("The Host header is missing or malformed.")
+        if host not in self._hosts:
+            raise failures.Misdirected(
+                "The Host is not a name of this gateway; listen.allowed_hosts can allow it."
+            )
+
+    def _check_browser(self, exchange: Exchange) -> None:
+        """Refuse what a web page of another site can make a browser send (Fetch standard, section 3.1)."""
+        site = exchange.header(b"sec-fetch-site")
+        if site is not None and site not in _OWN_SITES:
+            raise failures.Forbidden("Requests from a web page of another site are refused.")
+        origin = exchange.header(b"origin")
+        if origin is None:
+            return
+        own = f"{exchange.scheme}://{exchange.host.decode('latin-1')}".lower()
+        if origin.decode("latin-1").lower() not in {own, self._public_origin}:
+            raise failures.Forbidden("The Origin is not this gateway.")
+
+    def _caller(self, exchange: Exchange) -> str | None:
+        if not self._keys:
+            return None
+        shown = [value for name, value in exchange.headers if name == self._key_header]
+        if self._bearer_keys:
+            bearer = exchange.header(b"authorization") or b""
+            if bearer[:7].lower() == b"bearer ":
+                shown.append(bearer[7:].strip())
+        caller = None
+        for name, key in self._keys.items():
+            for value in shown:
+                # Every key is compared with every value, so that the time tells nothing.
+                if hmac.compare_digest(key, value):
+                    caller = name
+        if caller is None:
+            raise failures.Unauthorized(
+                f"A key of this gateway is required, in {self._key_header.decode()} or as bearer token."
+            )
+        return caller
+
+
+def check_target(raw_path: bytes, query: bytes) -> None:
+    """Raise RequestInvalid unless path and query have one reading for every server (RFC 3986).
+
+    Engines and servers resolve dot segments, merge slashes and turn backslashes in ways of their own, after
+    the gateway's checks; what could be read in two ways is refused.
+    """
+    if not _PATH.fullmatch(raw_path) or not _QUERY.fullmatch(query):
+        raise failures.RequestInvalid("The request target has characters that RFC 3986 does not allow.")
+    if b"//" in raw_path:
+        raise failures.RequestInvalid("The request path has an empty segment.")
+    if b"%" not in raw_path and b"/." not in raw_path:
+        return
+    decoded = unquote_to_bytes(raw_path).replace(b"\\", b"/")
+    if b"%" in raw_path and re.search(rb"[\x00-\x1f\x7f]", decoded):
+        raise failures.RequestInvalid("The request path has an encoded control character.")
+    if b"%5c" in raw_path.lower() or any(part in {b".", b".."} for part in decoded.split(b"/")):
+        raise failures.RequestInvalid("The request path has a dot segment or a backslash.")
+
+
+def host_name(host: bytes) -> str | None:
+    """The name in a Host header, lower case and without its port; None where it is malformed."""
+    match = _HOST.fullmatch(host.decode("latin-1").lower())
+    return match[1] if match else None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -1,0 +1,174 @@
+"""Composition root: builds the long-lived objects, mounts proxy and admin, closes all in reverse order."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from gateway import errors, headers, status
+from gateway._version import __version__
+from gateway.access_log import AccessLog, LogOutput
+from gateway.admin import create_admin
+from gateway.admission import LOOPBACK_NAMES, Admission
+from gateway.answer import Answers
+from gateway.attempts import Attempts
+from gateway.config import Origin, Settings, parse_origin, read_secret
+from gateway.drain import Drain
+from gateway.failures import REGISTRY
+from gateway.jobs import FinishedJob, JobObserver, Ledger
+from gateway.metrics import Metrics
+from gateway.proxy import Proxy
+from gateway.routes import DenyList
+from gateway.spans import Spans
+from gateway.tokens import RefreshOutcome, Tokens, open_source
+from gateway.upstream import Upstream, open_upstream
+
+FLUSH_SECONDS = 5.0
+"""Longest time for the last spans to be exported at shutdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the listeners serve, and the switch that ends it."""
+
+    data_app: Starlette
+    admin_app: Starlette
+    drain: Drain
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, environ: Mapping[str, str], log: LogOutput
+) -> AsyncIterator[Gateway]:
+    """Everything that lives longer than a request, for as long as the context lasts."""
+    origin = parse_origin(settings.upstream.base_url)
+    metrics = _metrics(settings, origin)
+    drain = Drain()
+    async with AsyncExitStack() as stack:
+        spans = Spans.create(settings.tracing, environ, upstream=origin.text, version=__version__)
+        stack.push_async_callback(spans.shutdown, FLUSH_SECONDS)
+        metrics.watch_spans(
+            dropped=lambda: spans.spans_dropped, export_failures=lambda: spans.export_failures
+        )
+        metrics.watch_log(dropped=lambda: log.dropped)
+        tokens = await _open_tokens(settings, environ, spans, metrics, stack)
+        upstream = open_upstream(settings.upstream, origin=origin.text, version=__version__)
+        stack.push_async_callback(upstream.aclose)
+        ledger = Ledger(settings.jobs, clock=time.time, on_finished=partial(_count_finished, metrics))
+        observer = JobObserver(ledger)
+        metrics.watch_jobs(ledger.snapshot)
+        metrics.watch_job_bodies(lambda: dict(observer.unreadable.items()))
+        attempts = _attempts(settings, origin, upstream, tokens, metrics)
+        answers = _answers(settings, origin, observer, metrics)
+        proxy = Proxy(
+            admission=_admission(settings),
+            attempts=attempts,
+            answers=answers,
+            spans=spans,
+            metrics=metrics,
+            access_log=AccessLog(log),
+            limits=settings.limits,
+            drain=drain,
+        )
+        checks = status.health(settings, tokens, drain)
+        admin = create_admin(
+            settings.admin,
+            metrics=metrics,
+            health=checks,
+            status=status.Status(settings, tokens, checks),
+            jobs=status.LedgerView(ledger),
+        )
+        yield Gateway(data_app=Starlette(routes=[Mount("", app=proxy)]), admin_app=admin, drain=drain)
+
+
+async def _open_tokens(
+    settings: Settings,
+    environ: Mapping[str, str],
+    spans: Spans,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> Tokens | None:
+    source = open_source(settings.auth, environ, instrument=spans.instrument_client)
+    if source is None:
+        return None
+
+    def report(outcome: RefreshOutcome) -> None:
+        metrics.token_refreshed(outcome.source, outcome.result, outcome.seconds, outcome.expires_on)
+
+    def around(name: str) -> AbstractContextManager[object]:
+        return spans.background("token refresh", attributes={"adt_gateway.token.source": name})
+
+    tokens = Tokens(source, on_refresh=report, around=around)
+    stack.push_async_callback(tokens.aclose)
+    tokens.start()
+    return tokens
+
+
+def _metrics(settings: Settings, origin: Origin) -> Metrics:
+    return Metrics(
+        version=__version__,
+        engine=settings.upstream.engine,
+        server_address=origin.host,
+        known_codes=errors.REFERENCE_CODES.union(settings.metrics.extra_error_codes),
+        gateway_codes=frozenset(REGISTRY),
+        normalisations=errors.REASONS,
+        token_source=settings.auth.mode if settings.owns_token else None,
+    )
+
+
+def _count_finished(metrics: Metrics, job: FinishedJob) -> None:
+    span = job.created_in or job.seen_in
+    trace_id = span.trace_id if span.sampled else None
+    metrics.job_finished(job.kind, job.status, job.error_code, job.duration, trace_id)
+
+
+def _attempts(
+    settings: Settings, origin: Origin, upstream: Upstream, tokens: Tokens | None, metrics: Metrics
+) -> Attempts:
+    key_header = settings.auth.inbound.header.lower().encode()
+    credentials = () if settings.auth.mode == "passthrough" else (b"authorization",)
+    return Attempts(
+        upstream=upstream,
+        tokens=tokens,
+        metrics=metrics,
+        authority=origin.authority.encode("ascii"),
+        ending_here=headers.ending_here((key_header, *credentials)),
+    )
+
+
+def _answers(settings: Settings, origin: Origin, observer: JobObserver, metrics: Metrics) -> Answers:
+    return Answers(
+        origin=origin,
+        public_base_url=settings.listen.public_base_url,
+        owns_token=settings.owns_token,
+        observed_body=settings.limits.observed_body,
+        jobs=observer,
+        metrics=metrics,
+    )
+
+
+def _admission(settings: Settings) -> Admission:
+    listen, inbound = settings.listen, settings.auth.inbound
+    keys = {name: key.get_secret_value() for name, key in inbound.keys.items()}
+    keys |= {name: read_secret(path).get_secret_value() for name, path in inbound.key_files.items()}
+    return Admission(
+        allowed_hosts=None if listen.unix_socket is not None else _allowed_hosts(settings),
+        public_base_url=listen.public_base_url,
+        keys=keys,
+        key_header=inbound.header,
+        bearer_keys=settings.auth.mode != "passthrough",
+        denied=DenyList(settings.routes.deny).refuses,
+    )
+
+
+def _allowed_hosts(settings: Settings) -> frozenset[str]:
+    listen = settings.listen
+    if listen.allowed_hosts is not None:
+        return frozenset(listen.allowed_hosts)
+    bound = f"[{listen.host}]" if ":" in listen.host else listen.host
+    public = parse_origin(listen.public_base_url).host if listen.public_base_url else bound
+    return LOOPBACK_NAMES | {bound, f"[{public}]" if ":" in public else public}

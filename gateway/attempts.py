@@ -1,0 +1,191 @@
+"""The attempts of one exchange: token, headers, client span, round trip; once more where that is safe.
+
+Two things are tried again, each once: a request that the upstream refused with 401, with a new token and if
+its body was kept (the 401 proves that it was not carried out), and a GET or HEAD whose connection died
+without a response, which is what a kept connection looks like when the upstream has closed it meanwhile.
+"""
+
+import asyncio
+import base64
+import re
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from gateway import failures, headers
+from gateway.downstream import Downstream, Upload
+from gateway.exchange import Attempt, Exchange, RawHeaders
+from gateway.metrics import Metrics
+from gateway.spans import ClientSpan, ServerSpan
+from gateway.tokens import Token, Tokens
+from gateway.upstream import Outbound, Response, Upstream
+
+_SAFE = frozenset({"GET", "HEAD"})
+_UNAUTHORIZED = 401
+_CLAIMS = re.compile(rb'claims="([^"]{1,8192})"')
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+@dataclass(slots=True)
+class RoundTrip:
+    """One attempt while it lasts: as a context manager it closes the response and ends the client span."""
+
+    exchange: Exchange
+    attempt: Attempt
+    span: ClientSpan
+    token: Token | None
+    response: Response | None = None
+
+    @property
+    def status(self) -> int:
+        """The response's status."""
+        return self._begun().status
+
+    @property
+    def headers(self) -> RawHeaders:
+        """The response's headers."""
+        return self._begun().headers
+
+    async def read(self) -> bytes | None:
+        """The next piece of the response's body; the time counts as the upstream's."""
+        began = time.perf_counter()
+        try:
+            return await self._begun().read()
+        finally:
+            self.exchange.upstream_wait += time.perf_counter() - began
+
+    def _begun(self) -> Response:
+        if self.response is None:
+            raise RuntimeError("the round trip has no response yet")
+        return self.response
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        attempt = self.attempt
+        if isinstance(error, failures.GatewayError):
+            attempt.error_type = error.code
+        elif error is not None:
+            attempt.cancelled = isinstance(
+                error, failures.ClientLeft | failures.ResponseCut | asyncio.CancelledError
+            )
+            attempt.error_type = None if attempt.cancelled else type(error).__name__
+        try:
+            if self.response is not None:
+                await self.response.aclose()
+        finally:
+            attempt.finished = time.perf_counter()
+            self.span.end(self.exchange, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts; one for the life of the gateway."""
+
+    upstream: Upstream
+    tokens: Tokens | None
+    metrics: Metrics
+    authority: bytes
+    """The upstream's Host."""
+    ending_here: frozenset[bytes]
+    """Request headers that are not forwarded, from `headers.ending_here`."""
+
+    async def answered(self, exchange: Exchange, span: ServerSpan, downstream: Downstream) -> RoundTrip:
+        """The round trip whose response is the answer; the caller closes it.
+
+        Raises what tokens and upstream raise, or what went wrong with the app's body while it was sent.
+        """
+        body = await downstream.body()
+        while True:
+            token = await self.tokens.current() if self.tokens is not None else None
+            trip = self._begin(exchange, span, token)
+            try:
+                trip.response = response = await self._send(trip, downstream, body)
+            except BaseException as error:
+                await trip.__aexit__(type(error), downstream.failure or error, None)
+                if downstream.failure is not None:
+                    raise downstream.failure from error
+                if not _may_repeat(exchange, error):
+                    raise
+                self.metrics.retried("stale_connection")
+                continue
+            _note(trip.attempt, response)
+            if not await self._renewed(trip, response, body):
+                return trip
+            await trip.__aexit__(None, None, None)
+            self.metrics.retried("token")
+
+    def _begin(self, exchange: Exchange, span: ServerSpan, token: Token | None) -> RoundTrip:
+        attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
+        exchange.attempts.append(attempt)
+        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token)
+
+    async def _send(self, trip: RoundTrip, downstream: Downstream, body: bytes | Upload | None) -> Response:
+        exchange = trip.exchange
+        outbound = self._outbound(trip, body)
+        began, waited = time.perf_counter(), exchange.app_wait
+        try:
+            return await downstream.race(
+                self.upstream.round_trip(outbound, query=exchange.route.template == "/query")
+            )
+        finally:
+            exchange.upstream_wait += time.perf_counter() - began - (exchange.app_wait - waited)
+
+    def _outbound(self, trip: RoundTrip, body: bytes | Upload | None) -> Outbound:
+        exchange = trip.exchange
+        return Outbound(
+            method=exchange.method,
+            target=exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
+            headers=headers.to_upstream(
+                exchange.headers,
+                drop=self.ending_here,
+                host=self.authority,
+                identity=exchange.route.pages or exchange.route.job_kind is not None,
+                add=trip.span.headers,
+            ),
+            body=body,
+            authorization=None if trip.token is None else b"Bearer " + trip.token.value.encode("ascii"),
+        )
+
+    async def _renewed(self, trip: RoundTrip, response: Response, body: bytes | Upload | None) -> bool:
+        """Whether a 401 was met with a new token, and the request can go once more."""
+        if response.status != _UNAUTHORIZED or self.tokens is None or trip.token is None:
+            return False
+        if any(attempt.status == _UNAUTHORIZED for attempt in trip.exchange.attempts[:-1]):
+            return False
+        renewed = await self.tokens.replace(trip.token, claims=_claims(response))
+        return renewed is not None and (body is None or isinstance(body, bytes))
+
+
+def _note(attempt: Attempt, response: Response) -> None:
+    attempt.status = response.status
+    if response.status >= 400:  # noqa: PLR2004 - semantic conventions: 4xx and 5xx are errors of a client span
+        attempt.error_type = str(response.status)
+    request_id = headers.first(response.headers, b"x-ms-request-id")
+    attempt.request_id = request_id.decode("latin-1") if request_id is not None else None
+
+
+def _may_repeat(exchange: Exchange, error: BaseException) -> bool:
+    return (
+        isinstance(error, failures.UpstreamConnectionLost)
+        and exchange.method in _SAFE
+        and len(exchange.attempts) == 1
+    )
+
+
+def _claims(response: Response) -> str | None:
+    """The claims that a challenge asks for, as JSON text; they travel in base64 (OpenID Connect CAE)."""
+    for name, value in response.headers:
+        match = _CLAIMS.search(value) if name == b"www-authenticate" else None
+        if match is None or b"insufficient_claims" not in value:
+            continue
+        encoded = match[1].rstrip(b"=").translate(_URL_SAFE)
+        try:
+            return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).decode()
+        except ValueError:
+            return None
+    return None

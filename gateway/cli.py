@@ -1,0 +1,155 @@
+"""The commands: serve, demo, emulator, check.
+
+Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway import routes
+from gateway._version import __version__
+from gateway.config import ConfigurationError, Settings, load, warnings
+
+FAILED = 1
+BAD_CONFIGURATION = 2
+
+_app = typer.Typer(
+    name="adt-gateway",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="A sidecar for apps that use Azure Digital Twins: traces, tokens, one error shape, job metrics.",
+)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adt-gateway {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="TOML file; without it: environment and defaults."),
+]
+
+
+@_app.callback()
+def _root(*, version: Version = False) -> None:
+    del version
+
+
+@_app.command()
+def serve(*, config: Config = None, version: Version = False) -> None:
+    """Run the gateway: a data listener for the app, an admin listener for Prometheus and Kubernetes.
+
+    Example: ADT_GATEWAY_UPSTREAM__BASE_URL=https://<instance>.api.<region>.digitaltwins.azure.net
+    adt-gateway serve
+    """
+    del version
+    settings = _load(config)
+    # Imported here, so that --help and check stay fast.
+    from gateway.access_log import configure_logging  # noqa: PLC0415
+    from gateway.serve import ListenError, Stop  # noqa: PLC0415
+    from gateway.serve import serve as run  # noqa: PLC0415
+
+    async def until_signal() -> None:
+        stop = Stop()
+        stop.on_signals()
+        await run(settings, os.environ, log, stop)
+
+    with closing(configure_logging(settings.log, sys.stderr)) as log:
+        try:
+            _run(until_signal())
+        except ListenError as error:
+            _refuse([str(error)])
+
+
+@_app.command()
+def demo(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Exit by itself; 0 when all went as it should, else 1.")
+    ] = False,
+    version: Version = False,
+) -> None:
+    """Show it all on this machine: emulator, token issuer, gateway, and a client without credentials."""
+    del version
+    from gateway.demo import DemoFailed, run_demo  # noqa: PLC0415 - as in serve
+
+    try:
+        _run(run_demo(Console(highlight=False, soft_wrap=True), os.environ, once=once))
+    except DemoFailed as error:
+        _err.print(f"[red]The demo did not go as it should:[/] {error}", markup=True)
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@_app.command()
+def emulator(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8090,
+    version: Version = False,
+) -> None:
+    """Run the Azure Digital Twins jobs emulator and its token issuer alone."""
+    del version
+    from gateway import emulator as room  # noqa: PLC0415 - as in serve
+
+    try:
+        _run(room.serve(host, port, room.EmulatorSettings(rate_limit=1.0)))
+    except OSError as error:
+        _refuse([f"--port: cannot listen on {host}:{port}: {error.strerror}"])
+
+
+@_app.command()
+def check(*, config: Config = None, version: Version = False) -> None:
+    """Print every configuration problem with its key; exit 2 if there is one."""
+    del version
+    settings = _load(config)
+    typer.echo(f"The configuration is valid: {settings.upstream.base_url}, auth.mode {settings.auth.mode}.")
+
+
+def main() -> None:
+    """The console script."""
+    _app()
+
+
+def _load(config: Path | None) -> Settings:
+    try:
+        settings = load(config, os.environ, known_templates=routes.TEMPLATES)
+    except ConfigurationError as error:
+        _refuse([str(problem) for problem in error.problems])
+    for warning in warnings(settings, os.environ):
+        _err.print(f"warning: {warning}", markup=False)
+    return settings
+
+
+def _refuse(lines: list[str]) -> NoReturn:
+    for line in lines:
+        _err.print(f"error: {line}", markup=False)
+    raise typer.Exit(BAD_CONFIGURATION)
+
+
+def _run(main_coroutine: Coroutine[object, object, None]) -> None:
+    if sys.platform == "win32":
+        asyncio.run(main_coroutine)
+        return
+    import uvloop  # noqa: PLC0415 - not on Windows
+
+    uvloop.run(main_coroutine)

@@ -1,0 +1,221 @@
+"""The app's side: read scope and body, relay with back-pressure, notice a client that left, cut honestly.
+
+ASGI ends here: the other rooms see an `Exchange`, bytes and awaitables.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from gateway import failures
+from gateway.config import Limits
+from gateway.exchange import Exchange, RawHeaders
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Result = TypeVar("Result")
+
+REFUSAL = "adt_gateway.refusal"
+"""Scope key under which the server's protocol leaves the GatewayError of a request it could not read."""
+
+_NO_BODY_STATUS = frozenset({204, 304})
+_GIVEN_UP_WITH_THE_CLIENT = frozenset({"GET", "HEAD"})
+
+
+def read_exchange(scope: Scope) -> Exchange:
+    """The record of a request that has just arrived."""
+    raw: RawHeaders = list(scope["headers"])
+    exchange = Exchange(
+        method=scope["method"],
+        raw_path=scope["raw_path"],
+        query=scope["query_string"],
+        headers=raw,
+        scheme=scope["scheme"],
+        http_version=scope["http_version"],
+        client=scope["client"][0] if scope["client"] else None,
+        started=time.perf_counter(),
+        started_ns=time.time_ns(),
+    )
+    exchange.host = exchange.header(b"host") or b""
+    request_id = exchange.header(b"x-ms-client-request-id")
+    exchange.client_request_id = request_id.decode("latin-1") if request_id is not None else None
+    return exchange
+
+
+class Downstream:
+    """One exchange's connection to the app."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, limits: Limits
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._exchange = exchange
+        self._limits = limits
+        self._body_read = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self.failure: BaseException | None = None
+        """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
+        self.response_started = False
+        self._response_ended = False
+
+    async def body(self) -> "bytes | Upload | None":
+        """The request's body: None where there is none, bytes up to `limits.replay_body`, else the stream.
+
+        Raises RequestTooLarge, RequestTimeout, RequestInvalid or ClientLeft.
+        """
+        length = self._exchange.header(b"content-length")
+        if length is None and self._exchange.header(b"transfer-encoding") is None:
+            self._body_read.set()
+            return None
+        limit = self._limits.request_body
+        if limit is not None and length is not None and int(length) > limit:
+            raise _too_large(limit)
+        if length is not None and int(length) > self._limits.replay_body:
+            return Upload(self, b"")
+        start = bytearray()
+        while not self._body_read.is_set():
+            start += await self.next_piece()
+            if len(start) > self._limits.replay_body:
+                return Upload(self, bytes(start))
+        return bytes(start)
+
+    async def next_piece(self) -> bytes:
+        """The next piece of the body, b"" for an empty one; sets the end of the body where it is reached."""
+        waiting = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limits.body_idle):
+                message = await self._receive()
+        except TimeoutError:
+            raise failures.RequestTimeout(
+                "The request body did not come in time (limits.body_idle)."
+            ) from None
+        finally:
+            self._exchange.app_wait += time.perf_counter() - waiting
+        if message["type"] == "http.disconnect":
+            self._exchange.client_left = True
+            raise failures.ClientLeft
+        self.check()
+        piece: bytes = message.get("body", b"")
+        self._exchange.bytes_in += len(piece)
+        limit = self._limits.request_body
+        if limit is not None and self._exchange.bytes_in > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            self._body_read.set()
+        return piece
+
+    def check(self) -> None:
+        """Raise the failure the server's protocol left for this request, if any."""
+        refusal = self._scope.get(REFUSAL)
+        if refusal is not None:
+            raise refusal
+
+    @property
+    def body_finished(self) -> bool:
+        """Whether the whole request body was read."""
+        return self._body_read.is_set()
+
+    async def race(self, call: Awaitable[Result]) -> Result:
+        """Await `call`, but give it up when the client leaves and nothing would be lost by that.
+
+        A write that was fully sent runs to its end, so that its outcome is logged and counted.
+        Raises ClientLeft.
+        """
+        task = asyncio.ensure_future(call)
+        watcher = self._watch()
+        try:
+            await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and self._gives_up():
+                raise failures.ClientLeft
+            return await task
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def _gives_up(self) -> bool:
+        return not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
+
+    def _watch(self) -> asyncio.Task[None]:
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._until_client_leaves())
+        return self._watcher
+
+    async def _until_client_leaves(self) -> None:
+        await self._body_read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+        # The server also says "disconnect" once the response is complete.
+        if not self._response_ended:
+            self._exchange.client_left = True
+
+    async def relay(self, status: int, headers: RawHeaders, pieces: AsyncIterator[bytes]) -> None:
+        """Send the response as its pieces come. Raises ClientLeft where nobody is left to read it.
+
+        Each piece waits until the app has taken the one before, at most `limits.slow_reader`.
+        """
+        self._exchange.status = status
+        no_body = status in _NO_BODY_STATUS
+        if no_body:
+            # A server must not announce a length for these here: uvicorn would wait for that many bytes.
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
+        self.response_started = True
+        async with aclosing(pieces) as stream:  # type: ignore[type-var]
+            async for piece in stream:
+                if no_body or self._exchange.method == "HEAD":
+                    continue
+                self._exchange.bytes_out += len(piece)
+                await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._hand_over({"type": "http.response.body", "body": b"", "more_body": False})
+        self._response_ended = True
+
+    async def _hand_over(self, message: Message) -> None:
+        if self._exchange.client_left and self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT:
+            raise failures.ClientLeft
+        waiting = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limits.slow_reader):
+                await self._send(message)
+        except TimeoutError:
+            raise failures.ResponseCut("The app did not take the response in time.") from None
+        finally:
+            self._exchange.app_wait += time.perf_counter() - waiting
+
+    async def aclose(self) -> None:
+        """Stop watching for the client."""
+        if self._watcher is not None and not self._watcher.done():
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+
+
+class Upload:
+    """A request body that streams from the app to the upstream as it comes."""
+
+    def __init__(self, downstream: Downstream, start: bytes) -> None:
+        self._downstream = downstream
+        self._start = start
+        self.finished = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._start:
+            yield self._start
+        try:
+            while not self._downstream.body_finished:
+                piece = await self._downstream.next_piece()
+                if piece:
+                    yield piece
+        except (failures.GatewayError, failures.ClientLeft) as failure:
+            self._downstream.failure = failure
+            raise
+        self.finished.set()
+
+
+def _too_large(limit: int) -> failures.RequestTooLarge:
+    return failures.RequestTooLarge(f"The request body is over {limit} bytes (limits.request_body).")

@@ -1,0 +1,133 @@
+"""`nextLink`, `Operation-Location` and `Location` lead back to the gateway.
+
+SDKs follow absolute links with the app's own credentials, straight past the gateway. So a link whose origin
+is the upstream's gets the gateway's base in place of that origin; its path and query stay as they are, byte
+by byte, and so does everything around it. Links to any other origin are not touched.
+"""
+
+import re
+from itertools import islice
+from typing import Protocol
+
+import msgspec
+
+from gateway.exchange import RawHeaders
+
+LINK_HEADERS = frozenset({b"operation-location", b"location"})
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Without userinfo: an authority with "@" does not match. RFC 3986, section 3.2.
+_ABSOLUTE = re.compile(
+    rb"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?(?=[/?#]|\Z)", re.IGNORECASE
+)
+_ROOTED = re.compile(rb"/(?![/\\])")
+_KEY = b'"nextLink"'
+_BOM = b"\xef\xbb\xbf"
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# In valid JSON these bytes are always a key: no opening quote follows a backslash, no name a closing quote.
+_NEXT_LINK = re.compile(rb'(?<!\\)"nextLink"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_UNIT = re.compile(rb"\\u([0-9a-fA-F]{4})|\\(.)|.", re.DOTALL)
+_LONGEST_ORIGIN = 300
+"""Characters: a scheme, 253 of a host name, a port."""
+
+
+class OriginLike(Protocol):
+    """Scheme, host and port of the upstream (RFC 6454)."""
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+
+    @property
+    def host(self) -> str:
+        """Name or address, with or without brackets."""
+
+    @property
+    def port(self) -> int:
+        """The port, the default one too."""
+
+
+def absolute(value: bytes, origin: OriginLike, base: bytes) -> bytes | None:
+    """A link in a header as an absolute link to the gateway; None where it has to stay as it is.
+
+    `base` is scheme and authority of the gateway. A link that starts with a single "/" becomes absolute too,
+    because the SDK's poller cannot follow a relative one.
+    """
+    if _ROOTED.match(value):
+        return base.rstrip(b"/") + value
+    end = _origin_end(value, origin)
+    return None if end is None else base.rstrip(b"/") + value[end:]
+
+
+def rewrite_headers(headers: RawHeaders, origin: OriginLike, base: bytes) -> RawHeaders:
+    """The headers with `Operation-Location` and `Location` leading to the gateway."""
+    return [
+        (name, absolute(value, origin, base) or value) if name in LINK_HEADERS else (name, value)
+        for name, value in headers
+    ]
+
+
+def rewrite_next_link(body: bytes, origin: OriginLike, base: bytes) -> bytes:
+    """The page with its own `nextLink` leading to the gateway; those inside its items stay.
+
+    A relative `nextLink` stays, since clients resolve it against the gateway. A body that is not JSON stays.
+    """
+    if _KEY not in body or not _is_json(body):
+        return body
+    pieces: list[bytes] = []
+    depth = done = 0
+    for match in _NEXT_LINK.finditer(body):
+        depth += _depth(body[done : match.start()])
+        link = _rewritten(match[1], origin, base) if depth == 1 else match[1]
+        pieces += body[done : match.start(1)], link, b'"'
+        done = match.end()
+    return b"".join([*pieces, body[done:]])
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body.removeprefix(_BOM), type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _depth(stretch: bytes) -> int:
+    """How many containers a stretch of whole JSON tokens opens and does not close."""
+    bare = _STRING.sub(b"", stretch)
+    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+
+
+def _rewritten(escaped: bytes, origin: OriginLike, base: bytes) -> bytes:
+    """The inside of a JSON string; what follows the origin keeps its escapes."""
+    ends: list[int] = []
+    text = bytearray()
+    for unit in islice(_UNIT.finditer(escaped), _LONGEST_ORIGIN):
+        text.append(_character(unit))
+        ends.append(unit.end())
+    end = _origin_end(bytes(text), origin)
+    if end is None:
+        return escaped
+    return msgspec.json.encode(base.rstrip(b"/").decode())[1:-1] + escaped[ends[end - 1] :]
+
+
+def _character(unit: re.Match[bytes]) -> int:
+    """The character a unit of a JSON string stands for; 0 for those that no origin has."""
+    if unit[1]:
+        code = int(unit[1], 16)
+        return code if code.bit_length() <= 7 else 0  # noqa: PLR2004 - ASCII
+    if unit[2]:
+        return unit[2][0] if unit[2] in b'/\\"' else 0
+    return unit[0][0]
+
+
+def _origin_end(value: bytes, origin: OriginLike) -> int | None:
+    """Where the origin ends in an absolute link to it; None for any other link."""
+    match = _ABSOLUTE.match(value)
+    if match is None:
+        return None
+    scheme = match[1].decode().lower()
+    port = int(match[3]) if match[3] else _DEFAULT_PORTS[scheme]
+    host = match[2].decode().lower().strip("[]")
+    same = (scheme, host, port) == (origin.scheme.lower(), origin.host.lower().strip("[]"), origin.port)
+    return match.end() if same else None

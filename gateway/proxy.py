@@ -1,0 +1,104 @@
+"""The story: one request's whole life, top to bottom."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gateway import errors, failures, routes
+from gateway.access_log import AccessLog
+from gateway.admission import Admission
+from gateway.answer import Answers
+from gateway.attempts import Attempts
+from gateway.config import Limits
+from gateway.downstream import Downstream, Receive, Scope, Send, read_exchange
+from gateway.drain import Drain
+from gateway.exchange import Exchange, RawHeaders
+from gateway.metrics import Metrics
+from gateway.spans import Spans
+
+_log = logging.getLogger("gateway.proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The ASGI application of the data listener; what it holds lives as long as the gateway."""
+
+    admission: Admission
+    attempts: Attempts
+    answers: Answers
+    spans: Spans
+    metrics: Metrics
+    access_log: AccessLog
+    limits: Limits
+    drain: Drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One exchange."""
+        exchange = read_exchange(scope)
+        downstream = Downstream(scope, receive, send, exchange, self.limits)
+        exchange.route = routes.match(exchange.method, exchange.raw_path)
+        exchange.job_id = exchange.route.job_id
+        span = self.spans.open_exchange(exchange)
+        self.metrics.exchange_started(exchange)
+        try:
+            downstream.check()
+            self.admission.admit(exchange)
+            self.drain.check()
+            async with await self.attempts.answered(exchange, span, downstream) as trip:
+                answer = await downstream.race(self.answers.shape(exchange, trip))
+                kept = self._own_headers(exchange, answer.headers)
+                await downstream.relay(answer.status, kept, self.answers.pieces(exchange, answer))
+        except failures.ClientLeft:
+            exchange.client_left = True
+        except asyncio.CancelledError:
+            exchange.cut = True
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where a failure becomes an answer
+            await self._fail(exchange, downstream, error)
+        finally:
+            await downstream.aclose()
+            exchange.finished = time.perf_counter()
+            self.metrics.exchange_finished(exchange)
+            span.end(exchange)
+            self.access_log.write(exchange)
+
+    async def _fail(self, exchange: Exchange, downstream: Downstream, error: Exception) -> None:
+        """Answer with the failure; once the head is out the connection is cut instead.
+
+        Returning without the end of the body is how an ASGI app cuts: truncation must look like truncation.
+        """
+        failure = errors.classify(error)
+        if isinstance(failure, failures.Internal):
+            _log.error("bug", exc_info=error, extra={"trace_id": exchange.trace.trace_id})
+        exchange.error_code, exchange.error_origin = failure.code, "gateway"
+        if downstream.response_started:
+            exchange.error_type, exchange.cut = failure.code, True
+            return
+        rendered = errors.render(
+            failure,
+            method=exchange.method,
+            sent=bool(exchange.attempts),
+            trace_id=exchange.trace.trace_id,
+        )
+        if rendered.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
+            exchange.error_type = failure.code
+        kept = self._own_headers(exchange, rendered.headers)
+        if not downstream.body_finished:
+            kept.append((b"connection", b"close"))
+        try:
+            await downstream.relay(rendered.status, kept, _once(rendered.body))
+        except (failures.ClientLeft, failures.ResponseCut):
+            exchange.client_left = True
+
+    def _own_headers(self, exchange: Exchange, kept: RawHeaders) -> RawHeaders:
+        out = [pair for pair in kept if pair[0] != b"traceresponse"]
+        out.append((b"traceresponse", exchange.trace.response_header))
+        if self.drain.draining:
+            out.append((b"connection", b"close"))
+        return out
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

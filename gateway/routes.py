@@ -1,0 +1,130 @@
+"""Method and raw path to a `Route`, whose template is a label from a closed set.
+
+The table is that of the Azure Digital Twins data plane, api-version 2023-10-31. Segments stay percent-encoded
+while they are matched: `%2F` inside an id is part of the id. What is not in the table is `unmatched`.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import unquote, unquote_to_bytes
+
+from gateway.exchange import Route
+
+UNMATCHED = Route("unmatched")
+
+_TABLE = (
+    ("POST GET", "/models"),
+    ("GET PATCH DELETE", "/models/{id}"),
+    ("POST", "/query"),
+    ("GET PUT PATCH DELETE", "/digitaltwins/{id}"),
+    ("GET", "/digitaltwins/{id}/relationships"),
+    ("GET", "/digitaltwins/{id}/incomingrelationships"),
+    ("GET PUT PATCH DELETE", "/digitaltwins/{id}/relationships/{relationshipId}"),
+    ("POST", "/digitaltwins/{id}/telemetry"),
+    ("POST", "/digitaltwins/{id}/components/{componentPath}/telemetry"),
+    ("GET PATCH", "/digitaltwins/{id}/components/{componentPath}"),
+    ("GET", "/eventroutes"),
+    ("GET PUT DELETE", "/eventroutes/{id}"),
+    ("GET", "/jobs/imports"),
+    ("GET PUT DELETE", "/jobs/imports/{id}"),
+    ("POST", "/jobs/imports/{id}/cancel"),
+    ("GET POST", "/jobs/deletions"),
+    ("GET", "/jobs/deletions/{id}"),
+)
+
+_PAGED = frozenset(
+    {
+        "GET /models",
+        "GET /digitaltwins/{id}/relationships",
+        "GET /digitaltwins/{id}/incomingrelationships",
+        "GET /eventroutes",
+        "GET /jobs/imports",
+        "GET /jobs/deletions",
+    }
+)
+
+_JOBS = {
+    "GET /jobs/imports": ("import", "list"),
+    "GET /jobs/imports/{id}": ("import", "get"),
+    "PUT /jobs/imports/{id}": ("import", "add"),
+    "DELETE /jobs/imports/{id}": ("import", "delete"),
+    "POST /jobs/imports/{id}/cancel": ("import", "cancel"),
+    "GET /jobs/deletions": ("deletion", "list"),
+    "POST /jobs/deletions": ("deletion", "add"),
+    "GET /jobs/deletions/{id}": ("deletion", "get"),
+}
+
+TEMPLATES: frozenset[str] = frozenset(template for _, template in _TABLE)
+LABELS: tuple[str, ...] = (*(template for _, template in _TABLE), UNMATCHED.template)
+
+Segments = tuple[bytes | None, ...]
+"""A template cut at its slashes; None stands for a parameter."""
+
+
+def _segments(template: str) -> Segments:
+    return tuple(None if part.startswith("{") else part.encode() for part in template.split("/")[1:])
+
+
+def _route(method: str, template: str) -> Route:
+    key = f"{method} {template}"
+    kind, operation = _JOBS.get(key, (None, None))
+    return Route(template, job_kind=kind, operation=operation, pages=key in _PAGED)
+
+
+_BY_SHAPE: dict[tuple[bytes, int], list[tuple[Segments, dict[str, Route]]]] = {}
+for _methods, _template in _TABLE:
+    _parts = _segments(_template)
+    _routes = {_method: _route(_method, _template) for _method in _methods.split()}
+    if "GET" in _routes:
+        _routes["HEAD"] = _route("GET", _template)
+    _BY_SHAPE.setdefault((_parts[0] or b"", len(_parts)), []).append((_parts, _routes))
+
+
+def match(method: str, raw_path: bytes) -> Route:
+    """The route of a request; `raw_path` is the path as it stood in the request line, without the query."""
+    parts = raw_path.split(b"/")
+    for segments, routes in _BY_SHAPE.get((parts[1], len(parts) - 1) if len(parts) > 1 else (b"", 0), ()):
+        if not _fits(segments, parts):
+            continue
+        route = routes.get(method)
+        if route is None:
+            return UNMATCHED
+        if route.job_kind is not None and len(segments) > 2:  # noqa: PLR2004 - /jobs/<kind>/<id>
+            job_id = unquote(parts[3].decode("ascii", "replace"), errors="replace")
+            return Route(route.template, route.job_kind, job_id, route.operation)
+        return route
+    return UNMATCHED
+
+
+def _fits(segments: Segments, parts: list[bytes]) -> bool:
+    return all(
+        part == segment if segment is not None else part
+        for segment, part in zip(segments, parts[1:], strict=True)
+    )
+
+
+class DenyList:
+    """`routes.deny`: method and template pairs that get 403.
+
+    Matching is wider than for labels: case, percent-encoding of letters and a slash at the end are ignored,
+    since an upstream may ignore them too.
+    """
+
+    def __init__(self, pairs: Iterable[str]) -> None:
+        self._pairs = frozenset(pairs)
+
+    def refuses(self, method: str, raw_path: bytes) -> str | None:
+        """The pair that refuses the request, or None."""
+        if not self._pairs:
+            return None
+        parts = [unquote_to_bytes(part).lower() for part in raw_path.rstrip(b"/").split(b"/")[1:]]
+        for pair in self._pairs:
+            denied_method, _, template = pair.partition(" ")
+            if denied_method == method and _fits_folded(_segments(template), parts):
+                return pair
+        return None
+
+
+def _fits_folded(segments: Segments, parts: list[bytes]) -> bool:
+    return len(segments) == len(parts) and all(
+        segment is None or segment == part for segment, part in zip(segments, parts, strict=True)
+    )

@@ -1,0 +1,264 @@
+"""Two listeners (data, admin) in one process and one loop; readiness, drain, shutdown.
+
+    SIGTERM -> not ready -> keep accepting for `limits.drain_delay`, with Connection: close
+            -> stop listening -> finish what is in flight, at most `limits.drain_timeout`
+            -> close the admin listener -> flush spans -> exit 0
+
+A second signal ends it at once. uvicorn stays behind this file: nothing else knows the server.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from gateway.access_log import LogOutput
+from gateway.app import Gateway, open_gateway
+from gateway.config import Listen, Settings
+from gateway.protocol import strict_protocol
+
+_log = logging.getLogger("gateway.serve")
+_BACKLOG = 2048
+_SOCKET_MODE = 0o660
+
+
+class ListenError(Exception):
+    """A listener cannot be opened; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the gateway can be reached."""
+
+    data: str
+    """http://127.0.0.1:8080, or unix:/path."""
+    admin: str
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the process's signals alone: two of them share the process."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell who waits for it."""
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listeners:
+    """The open sockets of both listeners, before anything is served."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ListenError when an address is taken or not available."""
+        listen, admin = settings.listen, settings.admin
+        self.data = (
+            _unix_socket(listen.unix_socket)
+            if listen.unix_socket is not None
+            else _tcp_socket(listen.host, listen.port, "listen")
+        )
+        try:
+            self.admin = _tcp_socket(admin.host, admin.port, "admin")
+        except ListenError:
+            self.data.close()
+            raise
+        self._unix_path = listen.unix_socket
+        scheme = "https" if listen.tls.certificate_file else "http"
+        data = f"unix:{listen.unix_socket}" if listen.unix_socket else f"{scheme}://{_name(self.data)}"
+        self.addresses = Addresses(data=data, admin=f"http://{_name(self.admin)}")
+
+    def close(self) -> None:
+        """Close what is still open, and remove the Unix socket's file."""
+        self.data.close()
+        self.admin.close()
+        if self._unix_path is not None:
+            self._unix_path.unlink(missing_ok=True)
+
+
+class Stop:
+    """Asked once: drain. Asked twice: end now."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.now = asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask for the end; safe to call from a signal handler of the loop."""
+        if self.asked.is_set():
+            self.now.set()
+        self.asked.set()
+
+    def on_signals(self) -> None:
+        """Be asked by SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask)
+
+
+async def serve(
+    settings: Settings,
+    environ: Mapping[str, str],
+    log: LogOutput,
+    stop: Stop,
+    *,
+    started: Callable[[Addresses], None] = lambda _: None,
+) -> None:
+    """Run until `stop` is asked for, then drain; `started` is told the addresses once both listeners accept.
+
+    Raises ListenError when an address cannot be bound; nothing is half started then.
+    """
+    listeners = Listeners(settings)
+    try:
+        async with open_gateway(settings, environ, log) as gateway:
+            data = _Server(_data_config(gateway, settings))
+            admin = _Server(_config(gateway.admin_app))
+            # Left in reverse order: data finishes what is in flight, and only then does admin go.
+            async with (
+                _forced_by(stop, data, admin),
+                _running(admin, listeners.admin),
+                _running(data, listeners.data),
+            ):
+                _log.info(
+                    "ready", extra={"data": listeners.addresses.data, "admin": listeners.addresses.admin}
+                )
+                started(listeners.addresses)
+                await stop.asked.wait()
+                await _say_goodbye(gateway, settings.limits.drain_delay, stop)
+    finally:
+        listeners.close()
+
+
+@contextlib.asynccontextmanager
+async def _running(server: _Server, listener: socket.socket) -> AsyncIterator[None]:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    listening = asyncio.create_task(server.listening.wait())
+    try:
+        await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
+        yield
+    finally:
+        listening.cancel()
+        server.should_exit = True
+        await serving
+
+
+@contextlib.asynccontextmanager
+async def _forced_by(stop: Stop, *servers: _Server) -> AsyncIterator[None]:
+    async def force() -> None:
+        await stop.now.wait()
+        for server in servers:
+            server.force_exit = True
+
+    forcing = asyncio.create_task(force())
+    try:
+        yield
+    finally:
+        forcing.cancel()
+
+
+async def _say_goodbye(gateway: Gateway, delay: float, stop: Stop) -> None:
+    """Tell readiness, go on serving for `delay` seconds with Connection: close, then take nothing more."""
+    _log.info("draining")
+    gateway.drain.begin()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(delay):
+            await stop.now.wait()
+    gateway.drain.close()
+
+
+def _config(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="none",
+        backlog=_BACKLOG,
+        **more,
+    )
+
+
+def _data_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+    config = _config(
+        gateway.data_app,
+        http=strict_protocol(settings.limits),
+        timeout_keep_alive=max(1, round(settings.limits.keep_alive)),
+        timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout)),
+        **_tls(settings.listen),
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def _tls(listen: Listen) -> dict[str, Any]:
+    tls = listen.tls
+    if tls.certificate_file is None:
+        return {}
+    more: dict[str, Any] = {"ssl_certfile": tls.certificate_file, "ssl_keyfile": tls.key_file}
+    if tls.client_ca_file is not None:
+        more |= {"ssl_ca_certs": str(tls.client_ca_file), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return more
+
+
+def _tcp_socket(host: str, port: int, section: str) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise ListenError(f"{section}: {host} is not an address of this machine: {error.strerror}") from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"{section}.port: cannot listen on {host}:{port}: {error.strerror}; "
+            f"set {section}.host or {section}.port, or stop what uses it"
+        ) from None
+    return listener
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """A socket file that only owner and group can use; a stale file of an ended process is replaced."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(_SOCKET_MODE)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"listen.unix_socket: cannot listen on {path}: {error.strerror}") from None
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _name(listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return str(listener.getsockname())
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

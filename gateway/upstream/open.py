@@ -1,0 +1,47 @@
+"""Settings to a ready upstream."""
+
+import ssl
+
+from gateway.config import Upstream as UpstreamSettings
+from gateway.upstream.httpx_engine import HttpxEngine
+from gateway.upstream.pyreqwest_engine import PyreqwestEngine
+from gateway.upstream.round_trip import Deadlines, Engine, Upstream
+
+
+def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> Upstream:
+    """Build the engine named in the settings; `origin` is scheme://host[:port], without a path."""
+    times = settings.timeout
+    return Upstream(
+        _engine(settings, origin, version),
+        slots=settings.max_connections,
+        deadlines=Deadlines(
+            pool=times.pool,
+            first_byte=times.first_byte,
+            query_first_byte=times.query_first_byte,
+            head_total=times.head_total,
+            read_idle=times.read_idle,
+        ),
+    )
+
+
+def _engine(settings: UpstreamSettings, origin: str, version: str) -> Engine:
+    if settings.engine == "httpx":
+        tls = ssl.create_default_context()
+        if settings.ca_file is not None:
+            tls.load_verify_locations(settings.ca_file)
+        return HttpxEngine(
+            origin,
+            connect_timeout=settings.timeout.connect,
+            tls=tls,
+            proxy=settings.proxy,
+            slots=settings.max_connections,
+        )
+    return PyreqwestEngine(
+        origin,
+        connect_timeout=settings.timeout.connect,
+        pool_idle=settings.pool_idle,
+        max_idle=settings.max_connections,
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        user_agent=f"adt-gateway/{version}",
+    )
