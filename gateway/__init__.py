@@ -1,1 +1,36 @@
-"""adt-gateway."""
+"""adt-gateway: a sidecar in front of apps that use Azure Digital Twins.
+
+A corridor and rooms. The corridor tells one request's life; a room has one concern and imports no other room.
+In the order in which a request meets them:
+
+cli            the commands (`__main__` is the same program)
+config/        TOML and environment to one frozen, validated Settings, or every problem at once
+app            composition root: builds the long-lived objects, mounts proxy and admin
+serve          two listeners in one process and one loop; readiness, drain, shutdown
+listeners      the open sockets, before anything is served
+protocol       the server's HTTP/1.1 protocol, made strict
+exchange       the record of one request: what arrived, was decided, happened, and when
+failures       every way in which the gateway itself fails
+proxy          THE STORY: read it first
+downstream     the app's side: body, relay with back-pressure, a client that left, an honest cut
+routes         method and raw path to a route with a bounded label
+trace_context  W3C trace context: parse, continue, format
+spans/         server and client spans, OTLP export
+admission      who and what may pass
+drain          whether the gateway still takes requests
+attempts       token, headers, client span, round trip; once more where that is safe
+tokens/        hand out a valid token: one state machine, several sources
+headers        header rules both ways
+upstream/      one round trip: slots, deadlines, engines
+answer         errors normalised, links led back, jobs observed
+bodies         reading a bounded part of a body
+errors/        every failure has one name, one status, one body
+links          nextLink and Operation-Location lead back to the gateway
+jobs/          jobs as their answers pass by: wire model, ledger, observer
+metrics/       what Prometheus sees
+access_log/    one line for each exchange
+status         what the admin listener shows of the gateway's own state
+admin/         /metrics, /livez, /readyz, /api, the status page
+demo/          the demo of the main job
+emulator/      the upstream as a local server, with a token issuer
+"""

@@ -62,8 +62,10 @@ def serve(*, config: Config = None, version: Version = False) -> None:
     settings = _load(config)
     # Imported here, so that --help and check stay fast.
     from gateway.access_log import configure_logging  # noqa: PLC0415
-    from gateway.serve import ListenError, Stop  # noqa: PLC0415
+    from gateway.listeners import ListenError  # noqa: PLC0415
+    from gateway.serve import Stop  # noqa: PLC0415
     from gateway.serve import serve as run  # noqa: PLC0415
+    from gateway.spans import TracingConfigError  # noqa: PLC0415
 
     async def until_signal() -> None:
         stop = Stop()
@@ -73,7 +75,7 @@ def serve(*, config: Config = None, version: Version = False) -> None:
     with closing(configure_logging(settings.log, sys.stderr)) as log:
         try:
             _run(until_signal())
-        except ListenError as error:
+        except (ListenError, TracingConfigError) as error:
             _refuse([str(error)])
 
 

@@ -6,6 +6,7 @@ by byte, and so does everything around it. Links to any other origin are not tou
 """
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import Protocol
 
@@ -24,8 +25,7 @@ _ROOTED = re.compile(rb"/(?![/\\])")
 _KEY = b'"nextLink"'
 _BOM = b"\xef\xbb\xbf"
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-# In valid JSON these bytes are always a key: no opening quote follows a backslash, no name a closing quote.
-_NEXT_LINK = re.compile(rb'(?<!\\)"nextLink"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_MEMBER = re.compile(rb'"nextLink"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _UNIT = re.compile(rb"\\u([0-9a-fA-F]{4})|\\(.)|.", re.DOTALL)
 _LONGEST_ORIGIN = 300
 """Characters: a scheme, 253 of a host name, a port."""
@@ -75,13 +75,27 @@ def rewrite_next_link(body: bytes, origin: OriginLike, base: bytes) -> bytes:
     if _KEY not in body or not _is_json(body):
         return body
     pieces: list[bytes] = []
-    depth = done = 0
-    for match in _NEXT_LINK.finditer(body):
-        depth += _depth(body[done : match.start()])
-        link = _rewritten(match[1], origin, base) if depth == 1 else match[1]
-        pieces += body[done : match.start(1)], link, b'"'
-        done = match.end()
-    return b"".join([*pieces, body[done:]])
+    depth = 0
+    seen = cut = len(body)
+    for member in _members(body):
+        depth += _closed(body[member.end() : seen])
+        seen = member.start()
+        if depth == 1:
+            pieces += body[member.end(1) : cut], _rewritten(member[1], origin, base)
+            cut = member.start(1)
+    return b"".join([body[:cut], *reversed(pieces)])
+
+
+def _members(body: bytes) -> Iterator[re.Match[bytes]]:
+    """Members named nextLink with a string value at any depth, the last one first: pages end with theirs.
+
+    In valid JSON a quote that follows a backslash opens no string, and a closing quote is followed by no name.
+    """
+    at = len(body)
+    while (at := body.rfind(_KEY, 0, at)) >= 0:
+        member = _MEMBER.match(body, at)
+        if member is not None and body[at - 1 : at] != b"\\":
+            yield member
 
 
 def _is_json(body: bytes) -> bool:
@@ -92,10 +106,10 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _depth(stretch: bytes) -> int:
-    """How many containers a stretch of whole JSON tokens opens and does not close."""
+def _closed(stretch: bytes) -> int:
+    """How many containers a stretch of whole JSON tokens closes and does not open."""
     bare = _STRING.sub(b"", stretch)
-    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+    return bare.count(b"}") + bare.count(b"]") - bare.count(b"{") - bare.count(b"[")
 
 
 def _rewritten(escaped: bytes, origin: OriginLike, base: bytes) -> bytes:

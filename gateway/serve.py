@@ -14,8 +14,6 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -23,24 +21,11 @@ import uvicorn
 from gateway.access_log import LogOutput
 from gateway.app import Gateway, open_gateway
 from gateway.config import Listen, Settings
+from gateway.listeners import Addresses, Listeners
 from gateway.protocol import strict_protocol
 
 _log = logging.getLogger("gateway.serve")
 _BACKLOG = 2048
-_SOCKET_MODE = 0o660
-
-
-class ListenError(Exception):
-    """A listener cannot be opened; the message is one line for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the gateway can be reached."""
-
-    data: str
-    """http://127.0.0.1:8080, or unix:/path."""
-    admin: str
 
 
 class _Server(uvicorn.Server):
@@ -58,35 +43,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class Listeners:
-    """The open sockets of both listeners, before anything is served."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Raises ListenError when an address is taken or not available."""
-        listen, admin = settings.listen, settings.admin
-        self.data = (
-            _unix_socket(listen.unix_socket)
-            if listen.unix_socket is not None
-            else _tcp_socket(listen.host, listen.port, "listen")
-        )
-        try:
-            self.admin = _tcp_socket(admin.host, admin.port, "admin")
-        except ListenError:
-            self.data.close()
-            raise
-        self._unix_path = listen.unix_socket
-        scheme = "https" if listen.tls.certificate_file else "http"
-        data = f"unix:{listen.unix_socket}" if listen.unix_socket else f"{scheme}://{_name(self.data)}"
-        self.addresses = Addresses(data=data, admin=f"http://{_name(self.admin)}")
-
-    def close(self) -> None:
-        """Close what is still open, and remove the Unix socket's file."""
-        self.data.close()
-        self.admin.close()
-        if self._unix_path is not None:
-            self._unix_path.unlink(missing_ok=True)
 
 
 class Stop:
@@ -216,49 +172,3 @@ def _tls(listen: Listen) -> dict[str, Any]:
     if tls.client_ca_file is not None:
         more |= {"ssl_ca_certs": str(tls.client_ca_file), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return more
-
-
-def _tcp_socket(host: str, port: int, section: str) -> socket.socket:
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, proto)
-    except OSError as error:
-        raise ListenError(f"{section}: {host} is not an address of this machine: {error.strerror}") from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise ListenError(
-            f"{section}.port: cannot listen on {host}:{port}: {error.strerror}; "
-            f"set {section}.host or {section}.port, or stop what uses it"
-        ) from None
-    return listener
-
-
-def _unix_socket(path: Path) -> socket.socket:
-    """A socket file that only owner and group can use; a stale file of an ended process is replaced."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if path.is_socket() and not _answers(path):
-            path.unlink()
-        listener.bind(str(path))
-        path.chmod(_SOCKET_MODE)
-    except OSError as error:
-        listener.close()
-        raise ListenError(f"listen.unix_socket: cannot listen on {path}: {error.strerror}") from None
-    return listener
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0
-
-
-def _name(listener: socket.socket) -> str:
-    if listener.family == socket.AF_UNIX:
-        return str(listener.getsockname())
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

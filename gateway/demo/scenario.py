@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.emulator import sample
-from gateway.serve import Addresses
+from gateway.listeners import Addresses
 
 _API = {"api-version": "2023-10-31"}
 _PACE = 1.1

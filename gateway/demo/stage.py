@@ -12,7 +12,8 @@ from gateway.access_log import configure_logging
 from gateway.config import Log, Settings
 from gateway.demo.scenario import DemoFailed, Scenario
 from gateway.emulator import EmulatorSettings, RunningEmulator, running_emulator
-from gateway.serve import Addresses, Stop, serve
+from gateway.listeners import Addresses
+from gateway.serve import Stop, serve
 
 _PORTS = {"emulator": 8090, "data": 8080, "admin": 9464}
 _EXPORTS_TO = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")

@@ -10,7 +10,8 @@ from typing import Any
 
 from gateway.access_log import configure_logging
 from gateway.config import Settings
-from gateway.serve import Addresses, Stop, serve
+from gateway.listeners import Addresses
+from gateway.serve import Stop, serve
 
 API = "api-version=2023-10-31"
 

@@ -1,0 +1,113 @@
+"""The spans of one exchange, made by hand: a server span, and a client span for each attempt.
+
+Start and end come from the exchange's own clock readings, so that a span and a histogram tell the same time.
+"""
+
+from dataclasses import dataclass
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+
+from gateway.exchange import Attempt, Exchange
+from gateway.spans import attributes
+from gateway.trace_context import propagated, traceparent
+
+HeaderLines = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """What every span of this process is made with."""
+
+    tracer: Tracer
+    ids: IdGenerator
+    origin: attributes.Origin
+
+
+class ClientSpan:
+    """One attempt; `headers` are the lines to send in place of the app's own trace headers."""
+
+    __slots__ = ("_span", "headers")
+
+    def __init__(self, headers: HeaderLines, span: Span | None = None) -> None:
+        self.headers = headers
+        self._span = span
+
+    def end(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Tell what became of the attempt, when its body was relayed, dropped or broke."""
+        if self._span is not None:
+            learned, failed = attributes.client_end(exchange, attempt)
+            _finish(self._span, learned, failed=failed, at=wall(exchange, attempt.finished))
+
+
+class ServerSpan:
+    """An exchange that is not recorded here: with tracing off, every attempt sends the same ids."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: HeaderLines) -> None:
+        self._headers = headers
+
+    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:  # noqa: ARG002 - the traced one reads them
+        """Begin an attempt at `attempt.started`."""
+        return ClientSpan(self._headers)
+
+    def end(self, exchange: Exchange) -> None:
+        """Tell what the app got, when the exchange is really over."""
+
+
+class TracedServerSpan(ServerSpan):
+    """The exchange's server span; each attempt has an id of its own, sampled or not."""
+
+    __slots__ = ("_bag", "_recorder", "_span", "_state")
+
+    def __init__(self, recorder: Recorder, span: Span, *, state: bytes, bag: bytes) -> None:
+        super().__init__(())
+        self._recorder = recorder
+        self._span = span
+        self._state = state
+        self._bag = bag
+
+    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:
+        """Begin an attempt: a client span, or only a fresh id where the trace is not sampled."""
+        context = self._span.get_span_context()
+        if self._span.is_recording():
+            span = self._start(exchange, attempt)
+            context = span.get_span_context()
+            span_id = context.span_id
+        else:
+            span = None
+            span_id = self._recorder.ids.generate_span_id()
+        parent = traceparent(exchange.trace.trace_id, f"{span_id:016x}", context.trace_flags)
+        return ClientSpan(propagated(parent, self._state, self._bag), span)
+
+    def _start(self, exchange: Exchange, attempt: Attempt) -> Span:
+        return self._recorder.tracer.start_span(
+            attributes.span_name(exchange),
+            set_span_in_context(self._span, Context()),
+            SpanKind.CLIENT,
+            attributes.client_start(exchange, attempt, self._recorder.origin),
+            start_time=wall(exchange, attempt.started),
+        )
+
+    def end(self, exchange: Exchange) -> None:
+        """End the server span, when the body was relayed, dropped or broke."""
+        if self._span.is_recording():
+            learned, failed = attributes.server_end(exchange)
+            _finish(self._span, learned, failed=failed, at=wall(exchange, exchange.finished))
+
+
+def _finish(span: Span, learned: attributes.Attributes, *, failed: bool, at: int | None) -> None:
+    span.set_attributes(learned)
+    if failed:
+        # No description: the status and error.type already say it, and messages may hold secrets.
+        span.set_status(StatusCode.ERROR)
+    span.end(at)
+
+
+def wall(exchange: Exchange, reading: float | None) -> int | None:
+    """A clock reading of the exchange as nanoseconds since the epoch; None (for the SDK: now) without one."""
+    if reading is None:
+        return None
+    return exchange.started_ns + round((reading - exchange.started) * 1e9)
