@@ -1,0 +1,83 @@
+"""When to refresh, stop and try again; and what issuers say about time: properties of the pure functions."""
+
+import math
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.tokens import pace
+from gateway.tokens.claims import bearer, json_object, jwt_expiry, retry_after, seconds
+from gateway.tokens.token import SourceError
+
+LIVES = st.floats(min_value=1, max_value=1e9)
+CHANCE = st.integers().map(random.Random)
+
+
+@given(LIVES, st.none() | st.floats(), CHANCE)
+def test_refresh_lies_within_the_life(life: float, refresh_in: float | None, chance: random.Random) -> None:
+    """Whatever the issuer wishes, the refresh comes after half a second and before expiry, or never."""
+    delay = pace.refresh_delay(life, refresh_in, chance)
+    assert delay == math.inf or 0.5 <= delay < life
+
+
+@given(st.integers(min_value=1, max_value=10**9), st.none() | st.floats(allow_nan=False), CHANCE)
+def test_backoff_is_bounded(failures: int, wish: float | None, chance: random.Random) -> None:
+    """A pause is at least 1 s, at most 30 s, or what the issuer asked for up to 300 s."""
+    pause = pace.backoff(failures, wish, chance)
+    assert 1 <= pause <= 300
+    assert pause <= 30 or (wish is not None and wish >= pause)
+
+
+@given(LIVES)
+def test_leeway_leaves_most_of_the_life(life: float) -> None:
+    """The leeway is 5 s for long lives and a twentieth of short ones."""
+    assert 0 < pace.leeway(life) <= min(5, life / 20)
+
+
+def test_lives() -> None:
+    """An unknown life is 300 s, an endless one endless, an absurd one a year and a day."""
+    assert [pace.life(value) for value in (None, math.inf, 1e300, 60.0)] == [300, math.inf, 366 * 86_400, 60]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_object_or_none(text: bytes) -> None:
+    """Bytes of any kind are read without an exception."""
+    assert json_object(text) is None or text.strip().startswith(b"{")
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*", fullmatch=True))
+def test_any_text_has_an_expiry_or_none(text: str) -> None:
+    """Text of any kind is searched for a JWT's exp without an exception."""
+    assert jwt_expiry(text) is None
+
+
+@given(st.text(max_size=40) | st.text("!~az09.", max_size=9) | st.just("token\n"))
+def test_bearer_is_safe_in_a_header(text: str) -> None:
+    """What is accepted as a token is visible ASCII and nothing else."""
+    if re.fullmatch("[!-~]+", text):
+        assert bearer(text) == text
+    else:
+        with pytest.raises(SourceError):
+            bearer(text)
+
+
+@given(st.text(max_size=40) | st.integers() | st.floats() | st.none() | st.booleans())
+def test_seconds_are_finite_or_none(value: object) -> None:
+    """Nothing makes an infinite or undefined number of seconds."""
+    number = seconds(value)
+    assert number is None or math.isfinite(number)
+
+
+@given(st.text(max_size=40))
+def test_retry_after_is_positive_or_none(value: str) -> None:
+    """A header of any kind is a positive pause, or none."""
+    pause = retry_after(value, 0.0)
+    assert pause is None or pause > 0
+
+
+def test_retry_after_as_a_date() -> None:
+    """A date is a pause from now."""
+    assert retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 20.0) == 40
