@@ -36,7 +36,7 @@ class Admission:
         bearer_keys: bool,
         denied: Callable[[str, bytes], str | None],
     ) -> None:
-        """`allowed_hosts` None switches the Host check off; `bearer_keys` accepts a key as bearer token."""
+        """`allowed_hosts` None lets any well-formed Host pass; `bearer_keys` takes a key as bearer token."""
         self._hosts = None if allowed_hosts is None else frozenset(host.lower() for host in allowed_hosts)
         self._public_origin = _origin(public_base_url) if public_base_url else None
         self._keys = {name: key.encode() for name, key in keys.items()}
@@ -68,12 +68,10 @@ class Admission:
             raise failures.RequestInvalid("The method is not one of upper-case letters.")
 
     def _check_host(self, exchange: Exchange) -> None:
-        if self._hosts is None:
-            return
         host = host_name(exchange.host)
         if host is None:
             raise failures.RequestInvalid("The Host header is missing or malformed.")
-        if host not in self._hosts:
+        if self._hosts is not None and host not in self._hosts:
             raise failures.Misdirected(
                 "The Host is not a name of this gateway; listen.allowed_hosts can allow it."
             )

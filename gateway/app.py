@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from gateway import errors, headers, status
 from gateway._version import __version__
@@ -82,7 +81,15 @@ async def open_gateway(
             status=status.Status(settings, tokens, checks),
             jobs=status.LedgerView(ledger),
         )
-        yield Gateway(data_app=Starlette(routes=[Mount("", app=proxy)]), admin_app=admin, drain=drain)
+        yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, drain=drain)
+
+
+def _every_path_to(proxy: Proxy) -> Starlette:
+    app = Starlette()
+    # No route: a pattern would not match every path, such as one with an encoded line break.
+    app.router.default = proxy
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _open_tokens(

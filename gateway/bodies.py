@@ -89,4 +89,5 @@ def decoded(body: bytes, coding: bytes | None, cap: int) -> bytes | None:
         out = inflate.decompress(body, cap + 1)
     except zlib.error:
         return None
-    return out if inflate.eof and len(out) <= cap else None
+    # What follows the end (gzip may have several members) would be lost.
+    return out if inflate.eof and not inflate.unused_data and len(out) <= cap else None

@@ -5,7 +5,7 @@ ASGI ends here: the other rooms see an `Exchange`, bytes and awaitables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -59,6 +59,8 @@ class Downstream:
         self._limits = limits
         self._body_read = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
+        self._racing: asyncio.Task[Any] | None = None
+        self._given_up = False
         self.failure: BaseException | None = None
         """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
         self.response_started = False
@@ -121,39 +123,47 @@ class Downstream:
         """Whether the whole request body was read."""
         return self._body_read.is_set()
 
-    async def race(self, call: Awaitable[Result]) -> Result:
+    async def race(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Await `call`, but give it up when the client leaves and nothing would be lost by that.
 
         A write that was fully sent runs to its end, so that its outcome is logged and counted.
         Raises ClientLeft.
         """
-        task = asyncio.ensure_future(call)
-        watcher = self._watch()
+        task = asyncio.current_task()
+        self._watch()
+        if task is None or (self._exchange.client_left and self._gives_up()):
+            call.close()
+            raise failures.ClientLeft
+        self._racing = task
+        cancelling = task.cancelling()
         try:
-            await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done() and self._gives_up():
-                raise failures.ClientLeft
-            return await task
+            return await call
+        except asyncio.CancelledError:
+            # As asyncio.timeout tells its own cancellation from everybody else's.
+            if self._given_up and task.uncancel() <= cancelling:
+                raise failures.ClientLeft from None
+            raise
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
+            self._racing = None
 
     def _gives_up(self) -> bool:
         return not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
 
-    def _watch(self) -> asyncio.Task[None]:
+    def _watch(self) -> None:
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._until_client_leaves())
-        return self._watcher
 
     async def _until_client_leaves(self) -> None:
         await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             continue
         # The server also says "disconnect" once the response is complete.
-        if not self._response_ended:
-            self._exchange.client_left = True
+        if self._response_ended:
+            return
+        self._exchange.client_left = True
+        if self._racing is not None and self._gives_up():
+            self._given_up = True
+            self._racing.cancel()
 
     async def relay(self, status: int, headers: RawHeaders, pieces: AsyncIterator[bytes]) -> None:
         """Send the response as its pieces come. Raises ClientLeft where nobody is left to read it.

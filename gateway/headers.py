@@ -44,20 +44,31 @@ def problem(headers: RawHeaders, own: Iterable[bytes] = ()) -> str | None:
     guarded = _OURS.union(own)
     seen: set[bytes] = set()
     for name, value in headers:
-        if not _TOKEN.fullmatch(name):
-            return "a header name is not a token"
-        if _BAD_VALUE.search(value):
-            return "a header value has a control character"
-        if not value.isascii() and not _is_utf8(value):
-            return "a header value is neither ASCII nor UTF-8"
-        if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
-            return "a header name imitates one of the gateway's"
+        found = _line_problem(name, value, guarded)
+        if found is not None:
+            return found
         if name in _SINGLE:
             if name in seen:
                 return f"more than one {name.decode()} header"
             seen.add(name)
     if b"content-length" in seen and b"transfer-encoding" in seen:
         return "both content-length and transfer-encoding"
+    return None
+
+
+def _line_problem(name: bytes, value: bytes, guarded: frozenset[bytes]) -> str | None:
+    if not _TOKEN.fullmatch(name):
+        return "a header name is not a token"
+    if _BAD_VALUE.search(value):
+        return "a header value has a control character"
+    if not value.isascii() and not _is_utf8(value):
+        return "a header value is neither ASCII nor UTF-8"
+    if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
+        return "a header name imitates one of the gateway's"
+    if name == b"content-length" and not value.isdigit():
+        return "a content-length that is not a number"
+    if name == b"transfer-encoding" and value.lower() != b"chunked":
+        return "a transfer-encoding other than chunked"
     return None
 
 
@@ -90,16 +101,16 @@ def to_upstream(
     named = _connection_names(headers)
     gone = drop | named if named else drop
     out: RawHeaders = [(b"host", host)]
-    via = VIA
+    via = []
     for pair in headers:
         name = pair[0]
         if name == b"via":
-            via = pair[1] + b", " + via
+            via.append(pair[1])
         elif name not in gone and not (identity and name == b"accept-encoding"):
             out.append(pair)
     if identity:
         out.append((b"accept-encoding", b"identity"))
-    out.append((b"via", via))
+    out.append((b"via", b", ".join([*via, VIA]) if via else VIA))
     out.extend(add)
     return out
 

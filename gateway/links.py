@@ -89,7 +89,7 @@ def rewrite_next_link(body: bytes, origin: OriginLike, base: bytes) -> bytes:
 def _members(body: bytes) -> Iterator[re.Match[bytes]]:
     """Members named nextLink with a string value at any depth, the last one first: pages end with theirs.
 
-    In valid JSON a quote that follows a backslash opens no string, and a closing quote is followed by no name.
+    In valid JSON a quote that follows a backslash opens no string, and no name follows a closing quote.
     """
     at = len(body)
     while (at := body.rfind(_KEY, 0, at)) >= 0:

@@ -53,16 +53,23 @@ class StrictProtocol(HttpToolsProtocol):
         self.logger = _SILENT
         self._reading = _READING_HEAD
         self._method = "_OTHER"
+        self._heard = False
         self._head_bytes = 0
         self._head_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head; uvicorn would wait for ever."""
+        super().connection_made(transport)
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what it cannot read is refused, once, and ends the connection."""
         if self._reading == _CLOSED:
             return
+        self._heard = True
         self._unset_keepalive_if_required()
         if self._reading == _READING_HEAD and self._head_deadline is None:
-            self._head_deadline = self.loop.call_later(self.limits_.head_timeout, self._head_too_slow)
+            self._await_head()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -106,8 +113,11 @@ class StrictProtocol(HttpToolsProtocol):
         self._method = self.parser.get_method().decode("ascii")
         if self._method == "CONNECT":
             raise failures.MethodNotAllowed("CONNECT is not forwarded.")
-        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
             raise failures.RequestInvalid("Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
+            raise failures.RequestInvalid("HTTP/1.0 has no transfer-encoding.")  # RFC 9112, section 6.1
         if not self.url.startswith(b"/") or self.url.startswith(b"//") or b"#" in self.url:
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
         super().on_headers_complete()
@@ -136,8 +146,15 @@ class StrictProtocol(HttpToolsProtocol):
                 f"The request head is over {self.limits_.head_bytes} bytes (limits.head_bytes)."
             )
 
+    def _await_head(self) -> None:
+        self._head_deadline = self.loop.call_later(self.limits_.head_timeout, self._head_too_slow)
+
     def _head_too_slow(self) -> None:
         self._head_deadline = None
+        if not self._heard:
+            # Not one byte of a request came: there is nobody to be answered.
+            self.transport.close()
+            return
         self._refuse(failures.RequestTimeout("The request head did not come in time (limits.head_timeout)."))
 
     def _clear_head_deadline(self) -> None:

@@ -79,25 +79,34 @@ class Proxy:
         rendered = errors.render(
             failure,
             method=exchange.method,
-            sent=bool(exchange.attempts),
+            sent=_may_have_run(exchange, failure),
             trace_id=exchange.trace.trace_id,
         )
         if rendered.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
             exchange.error_type = failure.code
-        kept = self._own_headers(exchange, rendered.headers)
-        if not downstream.body_finished:
-            kept.append((b"connection", b"close"))
+        kept = self._own_headers(exchange, rendered.headers, last=not downstream.body_finished)
         try:
             await downstream.relay(rendered.status, kept, _once(rendered.body))
         except (failures.ClientLeft, failures.ResponseCut):
             exchange.client_left = True
 
-    def _own_headers(self, exchange: Exchange, kept: RawHeaders) -> RawHeaders:
+    def _own_headers(self, exchange: Exchange, kept: RawHeaders, *, last: bool = False) -> RawHeaders:
         out = [pair for pair in kept if pair[0] != b"traceresponse"]
         out.append((b"traceresponse", exchange.trace.response_header))
-        if self.drain.draining:
+        if last or self.drain.draining:
             out.append((b"connection", b"close"))
         return out
+
+
+def _may_have_run(exchange: Exchange, failure: failures.GatewayError) -> bool:
+    """Whether the upstream may have carried the request out.
+
+    It has not where it answered 401, nor in the attempt that this failure ended before a byte was sent.
+    """
+    attempts = exchange.attempts
+    if failures.REGISTRY[failure.code].retry_after and attempts and attempts[-1].status is None:
+        attempts = attempts[:-1]
+    return any(attempt.status != 401 for attempt in attempts)  # noqa: PLR2004 - RFC 9110, section 15.5.2
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -105,21 +105,25 @@ def _fits(segments: Segments, parts: list[bytes]) -> bool:
 class DenyList:
     """`routes.deny`: method and template pairs that get 403.
 
-    Matching is wider than for labels: case, percent-encoding of letters and a slash at the end are ignored,
-    since an upstream may ignore them too.
+    Matching is wider than for labels: case, percent-encoding (of slashes too) and empty segments are ignored,
+    since an upstream may ignore them too. HEAD is refused with GET.
     """
 
     def __init__(self, pairs: Iterable[str]) -> None:
-        self._pairs = frozenset(pairs)
+        cut = [(pair, *pair.partition(" ")[::2]) for pair in pairs]
+        self._pairs = tuple((pair, method, _segments(template)) for pair, method, template in cut)
 
     def refuses(self, method: str, raw_path: bytes) -> str | None:
         """The pair that refuses the request, or None."""
         if not self._pairs:
             return None
-        parts = [unquote_to_bytes(part).lower() for part in raw_path.rstrip(b"/").split(b"/")[1:]]
-        for pair in self._pairs:
-            denied_method, _, template = pair.partition(" ")
-            if denied_method == method and _fits_folded(_segments(template), parts):
+        meant = "GET" if method == "HEAD" else method
+        readings = (
+            [unquote_to_bytes(part).lower() for part in raw_path.split(b"/") if part],
+            [part.lower() for part in unquote_to_bytes(raw_path).split(b"/") if part],
+        )
+        for pair, denied, segments in self._pairs:
+            if denied == meant and any(_fits_folded(segments, parts) for parts in readings):
                 return pair
         return None
 

@@ -29,8 +29,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 _QUIET = ("azure", "httpx", "msal", "opentelemetry", "urllib3", "uvicorn")
 """Libraries that say at info what the gateway's own lines say better."""
-_WIRE = ("authlib", "hpack", "httpcore", "msal", "urllib3")
+_WIRE = ("hpack", "httpcore", "msal", "urllib3")
 """Libraries whose debug lines hold whole headers and bodies; they stay at info at least."""
+_OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _HIDDEN_FROM_PEOPLE = frozenset({"event", "method", "route", "status", "span_id"})
 """The message says these already, or only a machine wants them."""
 
@@ -124,7 +125,8 @@ class Bridge(logging.Handler):
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - a library's broken log call must not reach the request
             message = f"unformattable log record from {record.filename}:{record.lineno}"
-        fields: dict[str, object] = {"message": printable(message, MAX_MESSAGE), "logger": record.name}
+        fields: dict[str, object] = _own_fields(record)
+        fields |= {"message": printable(message, MAX_MESSAGE), "logger": record.name}
         if record.exc_info:
             fields["exception"] = _traceback(record.exc_info)
         self._output.emit(record.levelno, fields)
@@ -143,7 +145,30 @@ def configure_logging(log: Log, stream: TextIO) -> LogOutput:
         _set_level(output, name, level)
     logging.captureWarnings(True)
     output.on_close(lambda: logging.captureWarnings(False))
+    _route_structlog(output)
     return output
+
+
+def _route_structlog(output: LogOutput) -> None:
+    """Without this it prints to standard output, in a format of its own."""
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    output.on_close(structlog.reset_defaults)
+
+
+def _own_fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the gateway's own lines say in `extra`; a library's may be anything, and stays out."""
+    if record.name.partition(".")[0] != "gateway":
+        return {}
+    extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
+    return {
+        key: printable(value, MAX_MESSAGE) if isinstance(value, str) else value
+        for key, value in extra.items()
+        if isinstance(value, str | int | float | None)
+    }
 
 
 def _set_level(output: LogOutput, name: str, level: str) -> None:

@@ -5,6 +5,7 @@ published.
 import base64
 import binascii
 import hmac
+import math
 import uuid
 from functools import cached_property
 from typing import Any, Final
@@ -59,16 +60,17 @@ class Issuer:
 
     def issue(self, url: str, *, tenant: str, audience: str, client_id: str, expires_in: int) -> str:
         """A signed token; `url` becomes its issuer, `expires_in` is in seconds."""
-        now = int(self._clock().timestamp())
+        now = self._clock().timestamp()
         claims = {
             "aud": audience,
             "iss": url,
             "tid": tenant,
             "appid": client_id,
             "sub": client_id,
-            "iat": now,
-            "nbf": now,
-            "exp": now + expires_in,
+            "iat": int(now),
+            "nbf": int(now),
+            # Rounded up: a token must not live shorter than `expires_in` says.
+            "exp": math.ceil(now) + expires_in,
             "jti": uuid.uuid4().hex,
             "round": self._round,
         }

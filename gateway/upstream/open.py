@@ -44,4 +44,5 @@ def _engine(settings: UpstreamSettings, origin: str, version: str) -> Engine:
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         user_agent=f"adt-gateway/{version}",
+        abandon_after=max(settings.timeout.head_total, settings.timeout.read_idle) + 1,
     )

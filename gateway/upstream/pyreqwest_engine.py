@@ -3,11 +3,13 @@
 What it does that a proxy must know (0.15): `ConnectError` covers a refused connection and one that broke
 after the request went out, so only the chain of causes decides what was sent; header values are text, so a
 response header with bytes above 0x7F cannot be read; its URL parser encodes what RFC 3986 does not allow, and
-`'` in a query; it adds `Accept: */*` and a `User-Agent` where the app sent none; it holds a streamed head
-back for 64 KiB of body unless the read buffer limit is 0.
+`'` in a query; it adds `Accept: */*` and a `User-Agent` where the app sent none; it puts header lines of one
+name together; it holds a streamed head back for 64 KiB of body unless the read buffer limit is 0; a request
+that is cancelled before its head runs on in a thread of its own, until its head or `abandon_after`.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +23,7 @@ from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
 from gateway.exchange import RawHeaders
-from gateway.upstream.round_trip import Outbound, Response
+from gateway.upstream.round_trip import Outbound, Response, Upload
 
 _NOT_SENT = "client error (Connect)"
 _NOT_HTTP = (
@@ -51,7 +53,9 @@ class PyreqwestEngine:
         ca_file: Path | None,
         proxy: str | None,
         user_agent: str,
+        abandon_after: float,
     ) -> None:
+        """`abandon_after` is in seconds, longer than every deadline of the caller's."""
         self._origin = origin
         self._url_origin = Url(origin).origin_ascii
         builder = (
@@ -67,6 +71,7 @@ class PyreqwestEngine:
             .deflate(False)
             .user_agent(user_agent)
             .connect_timeout(timedelta(seconds=connect_timeout))
+            .read_timeout(timedelta(seconds=abandon_after))
             .pool_idle_timeout(timedelta(seconds=pool_idle))
             .pool_max_idle_per_host(max_idle)
         )
@@ -74,14 +79,26 @@ class PyreqwestEngine:
         if ca_file is not None:
             builder = builder.add_root_certificate_pem(ca_file.read_bytes())
         self._client: Client = builder.build()
+        self._leftovers: set[asyncio.Task[None]] = set()
 
     async def send(self, request: Outbound) -> Response:
         """As `Engine.send`."""
-        stream = self._build(request)
+        body = (
+            request.body if request.body is None or isinstance(request.body, bytes) else _Body(request.body)
+        )
+        stream = self._build(request, body)
+        opening = asyncio.ensure_future(stream.__aenter__())
         try:
-            response = await stream.__aenter__()
+            response = await asyncio.shield(opening)
         except PyreqwestError as error:
             _fail(error)
+        except asyncio.CancelledError:
+            if isinstance(body, _Body):
+                body.dropped = True
+            request.leftover = leftover = asyncio.create_task(_close_late(opening, stream))
+            self._leftovers.add(leftover)
+            leftover.add_done_callback(self._leftovers.discard)
+            raise
         try:
             headers = _raw(response)
         except ValueError:
@@ -91,7 +108,7 @@ class PyreqwestEngine:
             ) from None
         return _PyreqwestStream(response.status, headers, response.body_reader.read_chunk, stream)
 
-    def _build(self, request: Outbound) -> StreamRequest:
+    def _build(self, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
         url = Url(self._origin + request.target.decode("ascii"))
         if url.origin_ascii != self._url_origin:
             raise failures.RequestInvalid("The request target leads to another origin.")
@@ -100,10 +117,10 @@ class PyreqwestEngine:
             pairs.append(("authorization", request.authorization.decode("ascii")))
         try:
             builder = self._client.request(request.method, url).headers(pairs).streamed_read_buffer_limit(0)
-            if isinstance(request.body, bytes):
-                builder = builder.body_bytes(request.body)
-            elif request.body is not None:
-                builder = builder.body_stream(request.body)
+            if isinstance(body, bytes):
+                builder = builder.body_bytes(body)
+            elif body is not None:
+                builder = builder.body_stream(body)
             return builder.build_streamed()
         except (BuilderError, ValueError):
             raise failures.RequestInvalid("The request has a header that cannot be forwarded.") from None
@@ -111,6 +128,37 @@ class PyreqwestEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.close()
+        for leftover in tuple(self._leftovers):
+            leftover.cancel()
+            await asyncio.wait((leftover,))
+
+
+async def _close_late(opening: asyncio.Future[PyreqwestResponse], stream: StreamRequest) -> None:
+    """Wait for the answer nobody waits for any more, and drop it with its connection."""
+    opening.add_done_callback(_heard)
+    await asyncio.wait((opening,))
+    if not opening.cancelled() and opening.exception() is None:
+        await stream.__aexit__(None, None, None)
+
+
+def _heard(opening: asyncio.Future[PyreqwestResponse]) -> None:
+    """Take note of a failure nobody waits for, or asyncio reports it as forgotten."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+class _Body:
+    """An upload that breaks, and its connection with it, once the request was given up."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.dropped = False
+        self._upload = upload
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._upload:
+            if self.dropped:
+                raise ConnectionAbortedError("the request was given up")
+            yield piece
 
 
 def _raw(response: PyreqwestResponse) -> RawHeaders:

@@ -45,6 +45,8 @@ class Outbound:
     body: bytes | Upload | None
     authorization: bytes | None = None
     """Kept apart from the other headers: the engine adds it after it has checked the final origin."""
+    leftover: asyncio.Future[None] | None = None
+    """Set by an engine that cannot stop a request that was given up: done when it is over."""
 
     def __repr__(self) -> str:
         return f"Outbound({self.method}, {len(self.headers)} headers)"
@@ -85,6 +87,7 @@ class Upstream:
     def __init__(self, engine: Engine, *, slots: int, deadlines: Deadlines) -> None:
         self.engine = engine
         self._slots = asyncio.Semaphore(slots)
+        self._spare = slots
         self._deadlines = deadlines
 
     async def round_trip(self, request: Outbound, *, query: bool = False) -> Response:
@@ -96,9 +99,27 @@ class Upstream:
         try:
             response = await self._send(request, query=query)
         except BaseException:
-            self._slots.release()
+            self._give_back(request.leftover)
             raise
         return _Slotted(response, self._slots, self._deadlines.read_idle)
+
+    def _give_back(self, leftover: asyncio.Future[None] | None) -> None:
+        """Free the slot of a request that failed or was given up.
+
+        Requests that run on by themselves are no reason to refuse others, up to as many as there are slots;
+        beyond that each keeps its slot to its end, so that connections are at most twice the slots.
+        """
+        if leftover is None:
+            self._slots.release()
+        elif self._spare > 0:
+            self._spare -= 1
+            self._slots.release()
+            leftover.add_done_callback(self._spare_again)
+        else:
+            leftover.add_done_callback(lambda _: self._slots.release())
+
+    def _spare_again(self, _: asyncio.Future[None]) -> None:
+        self._spare += 1
 
     async def _take_slot(self) -> None:
         if not self._slots.locked():

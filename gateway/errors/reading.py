@@ -1,0 +1,86 @@
+"""Bytes to shape: content coding, media type, JSON, text.
+
+Everything here comes from outside and may be anything; nothing raises.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.errors.body import MESSAGE_LIMIT
+from gateway.errors.shapes import Found, recognise
+
+DECODED_CAP = 256 * 1024
+"""Most bytes that a compressed body may decode to."""
+
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_BOM = b"\xef\xbb\xbf"
+_JSON = re.compile(rb"(?:application|text)/(?:[a-z0-9.!#$&^_-]+\+)*json")
+_PROBLEM = b"application/problem+json"
+_MARKUP = re.compile(rb"<[a-z!/?]", re.IGNORECASE)
+_HTML = frozenset({b"text/html", b"application/xhtml+xml"})
+_PLAIN = frozenset({b"text/plain", b""})
+
+
+def media_type(content_type: bytes) -> bytes:
+    """The media type of a Content-Type value, lower case and without parameters."""
+    return content_type.partition(b";")[0].strip().lower()
+
+
+def is_json(media: bytes) -> bool:
+    """Whether clients parse this media type as JSON."""
+    return _JSON.fullmatch(media) is not None
+
+
+def plain(body: bytes, codings: Iterable[bytes]) -> bytes | None:
+    """The body without content coding and byte order mark; None where that cannot be had.
+
+    `codings` are the values of Content-Encoding. Brotli and Zstandard are not decoded.
+    """
+    names = [name.strip().lower() for value in codings for name in value.split(b",")]
+    names = [name for name in names if name not in {b"", b"identity"}]
+    if names and body:
+        known = len(names) == 1 and names[0] in {b"gzip", b"x-gzip", b"deflate"}
+        inflated = _inflate(body) if known else None
+        if inflated is None:
+            return None
+        body = inflated
+    return body.removeprefix(_BOM)
+
+
+def _inflate(body: bytes) -> bytes | None:
+    inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        out = inflate.decompress(body, DECODED_CAP + 1)
+    except zlib.error:
+        return None
+    return out if inflate.eof and len(out) <= DECODED_CAP else None
+
+
+def understand(body: bytes, media: bytes) -> Found:
+    """What an error body without coding says."""
+    if not body.strip():
+        return Found("empty")
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Found("invalid-json") if is_json(media) else _text(body, media)
+    if isinstance(document, dict):
+        return recognise(document, problem=media == _PROBLEM)
+    return Found("shape") if is_json(media) else _text(body, media)
+
+
+def _text(body: bytes, media: bytes) -> Found:
+    """Markup is never shown to the app; plain text is, where it is short and printable."""
+    if media in _HTML or _MARKUP.search(body):
+        return Found("html")
+    if media not in _PLAIN:
+        return Found("unreadable")
+    try:
+        text = " ".join(body.decode().split())
+    except UnicodeDecodeError:
+        return Found("unreadable")
+    shown = text.isprintable() and len(body) <= MESSAGE_LIMIT
+    return Found("text", message=text if shown else None)
