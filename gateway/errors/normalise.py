@@ -97,7 +97,7 @@ def normalise(
         for pair in headers
         if not pair[0].startswith(_OURS) and not (owns_token and pair[0] == b"www-authenticate")
     ]
-    told = [value.strip().decode("latin-1") for value in _values(kept, _CODE)]
+    told = [value.decode("latin-1") for value in _values(kept, _CODE)]
     fallback = next((code for code in told if is_code(code)), status_name(status))
     if method == "HEAD":
         kept = _edited(kept, {_CODE: fallback.encode()})
