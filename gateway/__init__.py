@@ -12,6 +12,7 @@ protocol       the server's HTTP/1.1 protocol, made strict
 exchange       the record of one request: what arrived, was decided, happened, and when
 failures       every way in which the gateway itself fails
 proxy          THE STORY: read it first
+arrival        what arrives: scope to exchange
 downstream     the app's side: body, relay with back-pressure, a client that left, an honest cut
 routes         method and raw path to a route with a bounded label
 trace_context  W3C trace context: parse, continue, format

@@ -75,7 +75,10 @@ class Answers:
         return Answer(response.status, kept, bodies.Body(b"", response))
 
     async def _error(self, exchange: Exchange, response: UpstreamAnswer, kept: RawHeaders) -> Answer:
-        body = await bodies.read_up_to(response, errors.ERROR_BODY_CAP)
+        if errors.reads_error(method=exchange.method, status=response.status, headers=kept):
+            body = await bodies.read_up_to(response, errors.ERROR_BODY_CAP)
+        else:
+            body = bodies.Body(b"", response)
         normalised = errors.normalise(
             method=exchange.method,
             status=response.status,

@@ -26,7 +26,7 @@ from gateway.spans import Spans
 from gateway.tokens import RefreshOutcome, Tokens, open_source
 from gateway.upstream import Upstream, open_upstream
 
-FLUSH_SECONDS = 5.0
+FLUSH_SECONDS = 4.0
 """Longest time for the last spans to be exported at shutdown."""
 
 
@@ -73,7 +73,7 @@ async def open_gateway(
             limits=settings.limits,
             drain=drain,
         )
-        checks = status.health(settings, tokens, drain)
+        checks = status.health(settings, upstream, tokens, drain)
         admin = create_admin(
             settings.admin,
             metrics=metrics,

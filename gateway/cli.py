@@ -9,14 +9,18 @@ import sys
 from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gateway import routes
 from gateway._version import __version__
 from gateway.config import ConfigurationError, Settings, load, warnings
+
+if TYPE_CHECKING:
+    from gateway.emulator import RunningEmulator
 
 FAILED = 1
 BAD_CONFIGURATION = 2
@@ -90,12 +94,15 @@ def demo(
     """Show it all on this machine: emulator, token issuer, gateway, and a client without credentials."""
     del version
     from gateway.demo import DemoFailed, run_demo  # noqa: PLC0415 - as in serve
+    from gateway.spans import TracingConfigError  # noqa: PLC0415
 
     try:
         _run(run_demo(Console(highlight=False, soft_wrap=True), os.environ, once=once))
     except DemoFailed as error:
-        _err.print(f"[red]The demo did not go as it should:[/] {error}", markup=True)
+        _err.print(f"[red]The demo did not go as it should:[/] {escape(str(error))}", markup=True)
         raise typer.Exit(FAILED) from None
+    except TracingConfigError as error:
+        _refuse([str(error)])
     except KeyboardInterrupt:
         raise typer.Exit from None
 
@@ -114,7 +121,7 @@ def emulator(
     from gateway import emulator as room  # noqa: PLC0415 - as in serve
 
     try:
-        _run(room.serve(host, port, room.EmulatorSettings(rate_limit=1.0)))
+        _run(room.serve(host, port, room.EmulatorSettings(rate_limit=1.0), on_ready=_introduce))
     except OSError as error:
         _refuse([f"--port: cannot listen on {host}:{port}: {error.strerror}"])
 
@@ -130,6 +137,19 @@ def check(*, config: Config = None, version: Version = False) -> None:
 def main() -> None:
     """The console script."""
     _app()
+
+
+def _introduce(running: "RunningEmulator") -> None:
+    issuer = running.emulator.state.settings
+    typer.echo(f"""The emulator listens on {running.url}; Ctrl-C ends it. A gateway in front of it:
+
+  export ADT_GATEWAY_UPSTREAM__BASE_URL={running.url}
+  export ADT_GATEWAY_AUTH__MODE=oauth2
+  export ADT_GATEWAY_AUTH__OAUTH2__TOKEN_URL={running.url}/{issuer.tenant}/oauth2/v2.0/token
+  export ADT_GATEWAY_AUTH__OAUTH2__CLIENT_ID={issuer.client_id}
+  export ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET={issuer.client_secret}
+  adt-gateway serve
+""")
 
 
 def _load(config: Path | None) -> Settings:

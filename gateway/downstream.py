@@ -5,45 +5,19 @@ ASGI ends here: the other rooms see an `Exchange`, bytes and awaitables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from gateway import failures
+from gateway.arrival import ABORT, REFUSAL, Message, Receive, Scope, Send
 from gateway.config import Limits
 from gateway.exchange import Exchange, RawHeaders
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Result = TypeVar("Result")
-
-REFUSAL = "adt_gateway.refusal"
-"""Scope key under which the server's protocol leaves the GatewayError of a request it could not read."""
 
 _NO_BODY_STATUS = frozenset({204, 304})
 _GIVEN_UP_WITH_THE_CLIENT = frozenset({"GET", "HEAD"})
-
-
-def read_exchange(scope: Scope) -> Exchange:
-    """The record of a request that has just arrived."""
-    raw: RawHeaders = list(scope["headers"])
-    exchange = Exchange(
-        method=scope["method"],
-        raw_path=scope["raw_path"],
-        query=scope["query_string"],
-        headers=raw,
-        scheme=scope["scheme"],
-        http_version=scope["http_version"],
-        client=scope["client"][0] if scope["client"] else None,
-        started=time.perf_counter(),
-        started_ns=time.time_ns(),
-    )
-    exchange.host = exchange.header(b"host") or b""
-    request_id = exchange.header(b"x-ms-client-request-id")
-    exchange.client_request_id = request_id.decode("latin-1") if request_id is not None else None
-    return exchange
 
 
 class Downstream:
@@ -175,16 +149,32 @@ class Downstream:
         if no_body:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
+        elif self._exchange.http_version == "1.0" and not any(
+            name == b"content-length" for name, _ in headers
+        ):
+            body = await self._collected(pieces)
+            headers, pieces = [*headers, (b"content-length", b"%d" % len(body))], once(body)
         await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
         self.response_started = True
         async with aclosing(pieces) as stream:  # type: ignore[type-var]
-            async for piece in stream:
+            while (piece := await self.race(_next(stream))) is not None:
                 if no_body or self._exchange.method == "HEAD":
                     continue
                 self._exchange.bytes_out += len(piece)
                 await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
         await self._hand_over({"type": "http.response.body", "body": b"", "more_body": False})
         self._response_ended = True
+
+    async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
+        body = bytearray()
+        async for piece in pieces:
+            body += piece
+            if len(body) > self._limits.observed_body:
+                raise failures.BadUpstreamResponse(
+                    "The response has no length and is too large for HTTP/1.0 (limits.observed_body)."
+                )
+        return bytes(body)
 
     async def _hand_over(self, message: Message) -> None:
         if self._exchange.client_left and self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT:
@@ -194,6 +184,8 @@ class Downstream:
             async with asyncio.timeout(self._limits.slow_reader):
                 await self._send(message)
         except TimeoutError:
+            # Closed politely, the connection would last until the app has taken what is buffered.
+            self._scope.get(ABORT, _nothing)()
             raise failures.ResponseCut("The app did not take the response in time.") from None
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
@@ -225,6 +217,18 @@ class Upload:
             self._downstream.failure = failure
             raise
         self.finished.set()
+
+
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """A body that is at hand, as a stream of one piece."""
+    yield body
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(pieces, None)
+
+
+def _nothing() -> None: ...
 
 
 def _too_large(limit: int) -> failures.RequestTooLarge:

@@ -88,7 +88,7 @@ class Exchange:
     error_type: str | None = None
     """Set for 5xx and for a broken exchange (semantic convention `error.type`)."""
     normalised: str | None = None
-    """Why an upstream error's body was rewritten."""
+    """What was amiss with an upstream error, from `errors.REASONS`; its body or its headers were mended."""
     request_id: str | None = None
     """`x-ms-request-id` of the response the app got."""
     job_id: str | None = None

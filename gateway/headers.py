@@ -127,7 +127,18 @@ def _connection_names(headers: RawHeaders) -> frozenset[bytes]:
 def to_downstream(headers: RawHeaders) -> RawHeaders:
     """The app's copy of the upstream's response headers."""
     gone = HOP_BY_HOP | _connection_names(headers)
-    return [pair for pair in headers if pair[0] not in gone and not pair[0].startswith(b"x-gateway-")]
+    out: RawHeaders = []
+    framed = False
+    for pair in headers:
+        if pair[0] in gone or pair[0].startswith(b"x-gateway-"):
+            continue
+        if pair[0] == b"content-length":
+            # Equal lines say one thing, and are sent once (RFC 9110, section 8.6).
+            if framed:
+                continue
+            framed = True
+        out.append(pair)
+    return out
 
 
 def response_problem(headers: RawHeaders) -> str | None:

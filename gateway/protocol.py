@@ -17,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from gateway import failures
+from gateway.arrival import ABORT, REFUSAL, Scope
 from gateway.config import Limits
-from gateway.downstream import REFUSAL, Scope
 
 _SILENT = logging.getLogger("gateway.protocol")
 _SILENT.setLevel(logging.CRITICAL + 1)
@@ -99,6 +99,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Take a header; a trailer is dropped (RFC 9110, section 6.5.1)."""
         if self._reading != _READING_HEAD:
             return
+        value = value.strip(b" \t")  # RFC 9110, section 5.5: white space around a value is not part of it
         self._count(len(name) + len(value) + 4)
         if len(self.headers) >= self.limits_.header_count:
             raise failures.HeadersTooLarge(
@@ -120,6 +121,7 @@ class StrictProtocol(HttpToolsProtocol):
             raise failures.RequestInvalid("HTTP/1.0 has no transfer-encoding.")  # RFC 9112, section 6.1
         if not self.url.startswith(b"/") or self.url.startswith(b"//") or b"#" in self.url:
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
+        cast("Scope", self.scope)[ABORT] = self.transport.abort
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

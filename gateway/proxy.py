@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gateway import errors, failures, routes
 from gateway.access_log import AccessLog
 from gateway.admission import Admission
 from gateway.answer import Answers
+from gateway.arrival import Receive, Scope, Send, read_exchange
 from gateway.attempts import Attempts
 from gateway.config import Limits
-from gateway.downstream import Downstream, Receive, Scope, Send, read_exchange
+from gateway.downstream import Downstream, once
 from gateway.drain import Drain
 from gateway.exchange import Exchange, RawHeaders
 from gateway.metrics import Metrics
@@ -52,6 +52,8 @@ class Proxy:
                 await downstream.relay(answer.status, kept, self.answers.pieces(exchange, answer))
         except failures.ClientLeft:
             exchange.client_left = True
+        except failures.ResponseCut:
+            exchange.cut = True
         except asyncio.CancelledError:
             exchange.cut = True
             raise
@@ -84,9 +86,11 @@ class Proxy:
         )
         if rendered.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
             exchange.error_type = failure.code
-        kept = self._own_headers(exchange, rendered.headers, last=not downstream.body_finished)
+        # A request whose framing is in doubt leaves the connection in doubt (RFC 9112, section 11.2).
+        last = not downstream.body_finished or isinstance(failure, failures.RequestInvalid)
+        kept = self._own_headers(exchange, rendered.headers, last=last)
         try:
-            await downstream.relay(rendered.status, kept, _once(rendered.body))
+            await downstream.relay(rendered.status, kept, once(rendered.body))
         except (failures.ClientLeft, failures.ResponseCut):
             exchange.client_left = True
 
@@ -107,7 +111,3 @@ def _may_have_run(exchange: Exchange, failure: failures.GatewayError) -> bool:
     if failures.REGISTRY[failure.code].retry_after and attempts and attempts[-1].status is None:
         attempts = attempts[:-1]
     return any(attempt.status != 401 for attempt in attempts)  # noqa: PLR2004 - RFC 9110, section 15.5.2
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body

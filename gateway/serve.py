@@ -1,7 +1,7 @@
 """Two listeners (data, admin) in one process and one loop; readiness, drain, shutdown.
 
     SIGTERM -> not ready -> keep accepting for `limits.drain_delay`, with Connection: close
-            -> stop listening -> finish what is in flight, at most `limits.drain_timeout`
+            -> stop listening -> finish what is in flight, until `limits.drain_timeout` is over
             -> close the admin listener -> flush spans -> exit 0
 
 A second signal ends it at once. uvicorn stays behind this file: nothing else knows the server.
@@ -89,7 +89,7 @@ async def serve(
                 _running(data, listeners.data),
             ):
                 _log.info(
-                    "ready", extra={"data": listeners.addresses.data, "admin": listeners.addresses.admin}
+                    "listening", extra={"data": listeners.addresses.data, "admin": listeners.addresses.admin}
                 )
                 started(listeners.addresses)
                 await stop.asked.wait()
@@ -151,11 +151,12 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
 
 
 def _data_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+    limits = settings.limits
     config = _config(
         gateway.data_app,
-        http=strict_protocol(settings.limits),
-        timeout_keep_alive=max(1, round(settings.limits.keep_alive)),
-        timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout)),
+        http=strict_protocol(limits),
+        timeout_keep_alive=max(1, round(limits.keep_alive)),
+        timeout_graceful_shutdown=max(1, round(limits.drain_timeout - limits.drain_delay)),
         **_tls(settings.listen),
     )
     config.load()

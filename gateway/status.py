@@ -11,6 +11,7 @@ from gateway.config import Settings
 from gateway.drain import Drain
 from gateway.jobs import Ledger, job_view
 from gateway.tokens import Tokens
+from gateway.upstream import Upstream
 
 Json = dict[str, Any]
 
@@ -34,8 +35,15 @@ class LedgerView:
         return None if record is None else job_view(record)
 
 
-def health(settings: Settings, tokens: Tokens | None, drain: Drain) -> Health:
-    """Readiness: a token is at hand where the gateway owns one, and it does not drain."""
+def health(settings: Settings, upstream: Upstream, tokens: Tokens | None, drain: Drain) -> Health:
+    """Readiness: a token is at hand where the gateway owns one, and it does not drain.
+
+    The upstream is only told about: an app is not helped by losing its sidecar because ADT is away.
+    """
+
+    def reached() -> tuple[bool, str]:
+        failure = upstream.last_failure
+        return True, "no failure" if failure is None else f"the last request ended with {failure}"
 
     def token() -> tuple[bool, str]:
         if tokens is None:
@@ -48,7 +56,7 @@ def health(settings: Settings, tokens: Tokens | None, drain: Drain) -> Health:
     def draining() -> tuple[bool, str]:
         return not drain.draining, "shutting down" if drain.draining else "accepting requests"
 
-    return Health({"token": token, "draining": draining})
+    return Health({"token": token, "upstream": reached, "draining": draining})
 
 
 class Status:

@@ -90,7 +90,7 @@ class ExchangeMetrics:
         self._server = _histogram(
             registry,
             "http_server_request_duration_seconds",
-            "Time from the request's first byte to the end of its response.",
+            "Time from a request's arrival, its head read, to the end of its response.",
             HTTP_LABELS,
         )
         self._client = _histogram(

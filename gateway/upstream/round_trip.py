@@ -88,6 +88,8 @@ class Upstream:
         self.engine = engine
         self._slots = asyncio.Semaphore(slots)
         self._spare = slots
+        self.last_failure: str | None = None
+        """Error code of the last round trip, where it brought no response."""
         self._deadlines = deadlines
 
     async def round_trip(self, request: Outbound, *, query: bool = False) -> Response:
@@ -98,9 +100,12 @@ class Upstream:
         await self._take_slot()
         try:
             response = await self._send(request, query=query)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, failures.GatewayError):
+                self.last_failure = error.code
             self._give_back(request.leftover)
             raise
+        self.last_failure = None
         return _Slotted(response, self._slots, self._deadlines.read_idle)
 
     def _give_back(self, leftover: asyncio.Future[None] | None) -> None:

@@ -45,6 +45,15 @@ def url_fault(url: str, *, query: bool = False, userinfo: bool = False) -> str |
     return None
 
 
+def origin_fault(url: str) -> str | None:
+    """Why this is not the origin of an http or https server, or None."""
+    try:
+        parse_url(url, path=False)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def private_url_fault(url: str) -> str | None:
     """Why secrets cannot be sent to this URL, or None."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.config.files import authorities_fault, content_fault, key_fault
 from gateway.config.origin import is_host, is_loopback
 from gateway.config.problem import Problem
-from gateway.config.rules.given import Given, url_fault
+from gateway.config.rules.given import Given, origin_fault
 
 _LONGEST_SOCKET_PATH = 107
 """Bytes; `sun_path` of Linux (unix(7)) less the final zero."""
@@ -58,7 +58,7 @@ def public_base_url(given: Given) -> Iterator[Problem]:
     """Links can be built on the base."""
     url = given.settings.listen.public_base_url
     if url is not None:
-        yield from given.fault("listen.public_base_url", url_fault(url))
+        yield from given.fault("listen.public_base_url", origin_fault(url))
 
 
 def allowed_hosts(given: Given) -> Iterator[Problem]:

@@ -56,9 +56,8 @@ def sampler(given: Given) -> Iterator[Problem]:
 
 def exporter(given: Given) -> Iterator[Problem]:
     """The exporter of the environment is known."""
-    name = given.variable("OTEL_TRACES_EXPORTER")
-    if name and not _disabled(given) and name.strip() not in EXPORTERS:
-        yield Problem("", f"must be one of {', '.join(EXPORTERS)}", "OTEL_TRACES_EXPORTER")
+    if not _disabled(given) and _exporters(given).difference(EXPORTERS):
+        yield Problem("", f"must be one or more of {', '.join(EXPORTERS)}", "OTEL_TRACES_EXPORTER")
 
 
 def _disabled(given: Given) -> bool:
@@ -67,8 +66,11 @@ def _disabled(given: Given) -> bool:
 
 def _exports(given: Given) -> bool:
     """Whether OTLP is in use."""
-    name = (given.variable("OTEL_TRACES_EXPORTER") or "otlp").strip()
-    return name == "otlp" and not _disabled(given)
+    return "otlp" in _exporters(given) and not _disabled(given)
+
+
+def _exporters(given: Given) -> set[str]:
+    return {name.strip() for name in (given.variable("OTEL_TRACES_EXPORTER") or "otlp").split(",")}
 
 
 def _first(given: Given, names: tuple[str, ...]) -> str | None:

@@ -1,0 +1,38 @@
+"""What arrives from the server: the ASGI scope's types and keys, and a request's record made from it."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.exchange import Exchange, RawHeaders
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+REFUSAL = "adt_gateway.refusal"
+"""Scope key under which the server's protocol leaves the GatewayError of a request it could not read."""
+
+ABORT = "adt_gateway.abort"
+"""Scope key of the server's way to break the connection without sending what is still buffered."""
+
+
+def read_exchange(scope: Scope) -> Exchange:
+    """The record of a request that has just arrived."""
+    raw: RawHeaders = list(scope["headers"])
+    exchange = Exchange(
+        method=scope["method"],
+        raw_path=scope["raw_path"],
+        query=scope["query_string"],
+        headers=raw,
+        scheme=scope["scheme"],
+        http_version=scope["http_version"],
+        client=scope["client"][0] if scope["client"] else None,
+        started=time.perf_counter(),
+        started_ns=time.time_ns(),
+    )
+    exchange.host = exchange.header(b"host") or b""
+    request_id = exchange.header(b"x-ms-client-request-id")
+    exchange.client_request_id = request_id.decode("latin-1") if request_id is not None else None
+    return exchange
