@@ -49,7 +49,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def settings_for(upstream: str, **sections: Any) -> Settings:
+def settings_for(upstream: str, /, **sections: Any) -> Settings:
     """Settings that suit a test: free ports, no drain delay, no token, the given sections over that."""
     base = {
         "upstream": {"base_url": upstream},
@@ -63,7 +63,7 @@ def settings_for(upstream: str, **sections: Any) -> Settings:
 
 @asynccontextmanager
 async def running_gateway(
-    upstream: str, environ: Mapping[str, str] | None = None, **sections: Any
+    upstream: str, /, environ: Mapping[str, str] | None = None, **sections: Any
 ) -> AsyncIterator[RunningGateway]:
     """Serve until the block ends, then drain; the log is complete after that."""
     settings = settings_for(upstream, **sections)
