@@ -78,15 +78,12 @@ class Admission:
 
     def _check_browser(self, exchange: Exchange) -> None:
         """Refuse what a web page of another site can make a browser send (Fetch standard, section 3.1)."""
-        site = exchange.header(b"sec-fetch-site")
-        if site is not None and site not in _OWN_SITES:
-            raise failures.Forbidden("Requests from a web page of another site are refused.")
-        origin = exchange.header(b"origin")
-        if origin is None:
-            return
-        own = f"{exchange.scheme}://{exchange.host.decode('latin-1')}".lower()
-        if origin.decode("latin-1").lower() not in {own, self._public_origin}:
-            raise failures.Forbidden("The Origin is not this gateway.")
+        own = {f"{exchange.scheme}://{exchange.host.decode('latin-1')}".lower(), self._public_origin}
+        for name, value in exchange.headers:
+            if name == b"sec-fetch-site" and value not in _OWN_SITES:
+                raise failures.Forbidden("Requests from a web page of another site are refused.")
+            if name == b"origin" and value.decode("latin-1").lower() not in own:
+                raise failures.Forbidden("The Origin is not this gateway.")
 
     def _caller(self, exchange: Exchange) -> str | None:
         if not self._keys:

@@ -13,6 +13,7 @@ from gateway import failures
 from gateway.arrival import ABORT, REFUSAL, Message, Receive, Scope, Send
 from gateway.config import Limits
 from gateway.exchange import Exchange, RawHeaders
+from gateway.headers import first
 
 Result = TypeVar("Result")
 
@@ -145,25 +146,35 @@ class Downstream:
         Each piece waits until the app has taken the one before, at most `limits.slow_reader`.
         """
         self._exchange.status = status
-        no_body = status in _NO_BODY_STATUS
-        if no_body:
+        if status in _NO_BODY_STATUS:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        elif self._exchange.http_version == "1.0" and not any(
-            name == b"content-length" for name, _ in headers
-        ):
+        elif self._exchange.http_version == "1.0" and first(headers, b"content-length") is None:
             body = await self._collected(pieces)
             headers, pieces = [*headers, (b"content-length", b"%d" % len(body))], once(body)
         await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
         self.response_started = True
+        length = first(headers, b"content-length")
+        last = await self._stream(pieces, None if length is None else int(length))
+        await self._hand_over({"type": "http.response.body", "body": last, "more_body": False})
+        self._response_ended = True
+
+    async def _stream(self, pieces: AsyncIterator[bytes], announced: int | None) -> bytes:
+        """Hand over the pieces but the last, where it can be known for one: it ends the response."""
+        last = b""
+        unsaid = self._exchange.method == "HEAD" or self._exchange.status in _NO_BODY_STATUS
         async with aclosing(pieces) as stream:  # type: ignore[type-var]
             while (piece := await self.race(_next(stream))) is not None:
-                if no_body or self._exchange.method == "HEAD":
+                if unsaid:
                     continue
                 self._exchange.bytes_out += len(piece)
-                await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._hand_over({"type": "http.response.body", "body": b"", "more_body": False})
-        self._response_ended = True
+                if self._exchange.bytes_out == announced:
+                    last = piece
+                elif last:
+                    raise failures.ResponseCut("The body is longer than was announced.")
+                else:
+                    await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
+        return last
 
     async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
@@ -190,11 +201,10 @@ class Downstream:
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
 
-    async def aclose(self) -> None:
-        """Stop watching for the client."""
-        if self._watcher is not None and not self._watcher.done():
+    def close(self) -> None:
+        """Stop watching for the client; after a whole response the watcher ends by itself."""
+        if self._watcher is not None and not self._response_ended:
             self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
 
 
 class Upload:

@@ -55,12 +55,13 @@ class Proxy:
         except failures.ResponseCut:
             exchange.cut = True
         except asyncio.CancelledError:
-            exchange.cut = True
+            # The end of the drain; unanswered, the server would say 500, after which SDKs send a POST again.
+            await self._fail(exchange, downstream, _out_of_time(exchange))
             raise
         except Exception as error:  # noqa: BLE001 - the one place where a failure becomes an answer
             await self._fail(exchange, downstream, error)
         finally:
-            await downstream.aclose()
+            downstream.close()
             exchange.finished = time.perf_counter()
             self.metrics.exchange_finished(exchange)
             span.end(exchange)
@@ -100,6 +101,12 @@ class Proxy:
         if last or self.drain.draining:
             out.append((b"connection", b"close"))
         return out
+
+
+def _out_of_time(exchange: Exchange) -> failures.GatewayError:
+    message = "The gateway has shut down before this was answered."
+    unsent = failures.Draining(message, retry_after=1)
+    return failures.UpstreamTimeout(message) if exchange.attempts else unsent
 
 
 def _may_have_run(exchange: Exchange, failure: failures.GatewayError) -> bool:

@@ -34,11 +34,22 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._leaving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell who waits for it."""
         await super().startup(sockets=sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        """Serve until told to leave; uvicorn itself would look ten times a second."""
+        await self.on_tick(0)
+        await self._leaving.wait()
+
+    def leave(self) -> None:
+        """Stop listening, finish what is in flight, end."""
+        self.should_exit = True
+        self._leaving.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -107,7 +118,7 @@ async def _running(server: _Server, listener: socket.socket) -> AsyncIterator[No
         yield
     finally:
         listening.cancel()
-        server.should_exit = True
+        server.leave()
         await serving
 
 

@@ -9,7 +9,7 @@ that is cancelled before its head runs on in a thread of its own, until its head
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -23,8 +23,10 @@ from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
 from gateway.exchange import RawHeaders
+from gateway.headers import first
 from gateway.upstream.round_trip import Outbound, Response, Upload
 
+_WITHOUT_BODY = frozenset({204, 304})
 _NOT_SENT = "client error (Connect)"
 _NOT_HTTP = (
     "invalid HTTP",
@@ -106,7 +108,8 @@ class PyreqwestEngine:
             raise failures.BadUpstreamResponse(
                 "A response header has bytes outside ASCII.", inner="HeaderEncoding"
             ) from None
-        return _PyreqwestStream(response.status, headers, response.body_reader.read_chunk, stream)
+        left = _announced(request.method, response.status, headers)
+        return _PyreqwestStream(response, headers, left, stream)
 
     def _build(self, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
         url = Url(self._origin + request.target.decode("ascii"))
@@ -165,25 +168,42 @@ def _raw(response: PyreqwestResponse) -> RawHeaders:
     return [(name.encode("ascii"), value.encode()) for name, value in response.headers.items()]
 
 
+def _announced(method: str, status: int, headers: RawHeaders) -> int | None:
+    """The body's length in bytes; None where only its end will tell (RFC 9112, section 6.3)."""
+    if method == "HEAD" or status in _WITHOUT_BODY:
+        return 0
+    length = first(headers, b"content-length")
+    # An ambiguous response is refused before its body is read.
+    return int(length) if length is not None and length.isdigit() else None
+
+
 class _PyreqwestStream:
-    __slots__ = ("_read_chunk", "_request", "headers", "status")
+    __slots__ = ("_body", "_left", "_request", "headers", "status")
 
     def __init__(
-        self, status: int, headers: RawHeaders, read_chunk: Callable[[], object], request: StreamRequest
+        self, response: PyreqwestResponse, headers: RawHeaders, left: int | None, request: StreamRequest
     ) -> None:
-        self.status = status
+        self.status = response.status
         self.headers = headers
-        self._read_chunk = read_chunk
+        self._body = response.body_reader
+        self._left = left
         self._request = request
 
     async def read(self) -> bytes | None:
+        if self._left == 0:
+            # Asking for the end would cost another trip through the engine's thread.
+            return None
         try:
-            piece = await self._read_chunk()  # type: ignore[misc]
+            piece = await self._body.read_chunk()
         except PyreqwestError as error:
             raise failures.UpstreamConnectionLost(
                 "The upstream's connection broke inside the response body."
             ) from error
-        return None if piece is None else bytes(piece)
+        if piece is None:
+            return None
+        if self._left is not None:
+            self._left -= len(piece)
+        return bytes(piece)
 
     async def aclose(self) -> None:
         await self._request.__aexit__(None, None, None)

@@ -1,0 +1,318 @@
+"""Who may use the gateway, and whose credentials reach the upstream: the gateway's own, and no others."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.http1 import Pairs
+from tests.support.upstream import FaultUpstream
+from tests.support.wire import TWIN, ask, error_of, refused, request, told
+from tests.wire.conftest import TOKEN
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OLD = "old-key-of-the-app-0123456789"
+NEW = "new-key-of-the-app-0123456789"
+OTHER = "key-of-another-app-0123456789"
+OURS = [b"Bearer " + TOKEN.encode()]
+CHUNKED_HEAD = b"PUT /digitaltwins/t1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keyed(
+    engine: str, module_upstream: FaultUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningGateway]:
+    """A gateway that asks for a key: two callers in the settings, one in a file."""
+    file: Path = tmp_path_factory.mktemp("keys") / "other"
+    file.write_text(OTHER + "\n")
+    inbound = {"keys": {"app-old": OLD, "app-new": NEW}, "key_files": {"other": file}}
+    auth: dict[str, Any] = {"mode": "static", "static": {"token": TOKEN}, "inbound": inbound}
+    async with running_gateway(module_upstream.origin, upstream={"engine": engine}, auth=auth) as running:
+        yield running
+
+
+@pytest.mark.parametrize("key", [OLD, NEW, OTHER])
+@pytest.mark.parametrize("name", ["x-gateway-key", "X-Gateway-Key", "bearer", "Bearer"])
+async def test_key_opens_the_gateway_and_ends_there(
+    keyed: RunningGateway, upstream: FaultUpstream, name: str, key: str
+) -> None:
+    """Both keys of a rotation and one from a file work, in their own header and as bearer token.
+
+    The key is not forwarded.
+    """
+    header = ("authorization", f"{name} {key}") if "earer" in name else (name, key)
+    response = await ask(keyed, headers=[(header[0].encode(), header[1].encode())])
+    assert response.status == 200
+    assert upstream.last.values(b"authorization") == OURS
+    assert key.encode() not in upstream.last.head
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"x-gateway-key", b"")],
+        [(b"x-gateway-key", OLD[:-1].encode())],
+        [(b"x-gateway-key", OLD.encode() + b"0")],
+        [(b"x-gateway-key", OLD.upper().encode())],
+        [(b"x-gateway-key", b"app-old")],
+        [(b"x-gateway-key", b"Bearer " + OLD.encode())],
+        [(b"authorization", b"Basic " + OLD.encode())],
+        [(b"authorization", OLD.encode())],
+        [(b"authorization", b"Bearer")],
+        [(b"authorization", b"Bearer " + TOKEN.encode())],
+        [(b"cookie", b"x-gateway-key=" + OLD.encode())],
+    ],
+)
+async def test_without_a_valid_key_nothing_passes(
+    keyed: RunningGateway, upstream: FaultUpstream, headers: Pairs
+) -> None:
+    """No key, a wrong one, or a right one in the wrong place: 401, and nothing is sent upstream."""
+    message = refused(await ask(keyed, headers=headers), 401, "GatewayUnauthorized")
+    assert OLD not in message
+    assert upstream.requests == []
+
+
+async def test_key_in_the_query_is_no_key(keyed: RunningGateway, upstream: FaultUpstream) -> None:
+    """A key is not read from the URL, where it would be logged."""
+    refused(await ask(keyed, f"/models?x-gateway-key={OLD}"), 401, "GatewayUnauthorized")
+    assert upstream.requests == []
+
+
+async def test_caller_is_named_in_the_log_and_the_key_is_not(engine: str, upstream: FaultUpstream) -> None:
+    """The log says which key let the caller in, never the key."""
+    auth = {"mode": "none", "inbound": {"keys": {"app-old": OLD, "app-new": NEW}, "header": "X-My-Key"}}
+    async with running_gateway(upstream.origin, upstream={"engine": engine}, auth=auth) as gateway:
+        assert (await ask(gateway, headers=[(b"x-my-key", NEW.encode())])).status == 200
+        refused(await ask(gateway, headers=[(b"x-my-key", b"wrong" * 5)]), 401, "GatewayUnauthorized")
+    assert [line.get("caller") for line in gateway.exchanges()] == ["app-new", None]
+    assert OLD not in gateway.log.getvalue()
+    assert NEW not in gateway.log.getvalue()
+    assert "wrongwrong" not in gateway.log.getvalue()
+
+
+async def test_passthrough_keeps_the_apps_token_apart_from_the_key(
+    engine: str, upstream: FaultUpstream
+) -> None:
+    """In passthrough mode the bearer token is the upstream's, so only the key's own header opens."""
+    auth = {"mode": "passthrough", "inbound": {"keys": {"app": OLD}}}
+    async with running_gateway(upstream.origin, upstream={"engine": engine}, auth=auth) as gateway:
+        bearer = (b"authorization", b"Bearer " + OLD.encode())
+        refused(await ask(gateway, headers=[bearer]), 401, "GatewayUnauthorized")
+        both = [(b"x-gateway-key", OLD.encode()), (b"authorization", b"Bearer of-the-app")]
+        assert (await ask(gateway, headers=both)).status == 200
+    assert upstream.last.values(b"authorization") == [b"Bearer of-the-app"]
+    assert upstream.last.values(b"x-gateway-key") == []
+
+
+SPELLINGS: dict[str, bytes] = {
+    "plain": request(TWIN, headers=[(b"Authorization", b"Bearer theirs")]),
+    "capitals": request(TWIN, headers=[(b"AUTHORIZATION", b"Bearer theirs")]),
+    "mixed": request(TWIN, headers=[(b"aUtHoRiZaTiOn", b"Bearer theirs")]),
+    "empty": request(TWIN, headers=[(b"Authorization", b"")]),
+    "other scheme": request(TWIN, headers=[(b"Authorization", b"Basic dGhlaXJz")]),
+    "token of ours": request(TWIN, headers=[(b"Authorization", b"Bearer " + TOKEN.encode())]),
+    "named in Connection": request(
+        TWIN, headers=[(b"Connection", b"Authorization"), (b"Authorization", b"Bearer theirs")]
+    ),
+    "only named in Connection": request(TWIN, headers=[(b"Connection", b"authorization, keep-alive")]),
+    "Proxy-Authorization": request(TWIN, headers=[(b"Proxy-Authorization", b"Bearer theirs")]),
+    "in a trailer": CHUNKED_HEAD + b"Trailer: Authorization\r\n\r\n0\r\nAuthorization: Bearer theirs\r\n\r\n",
+    "in an upgrade": request(
+        TWIN,
+        headers=[(b"Connection", b"upgrade"), (b"Upgrade", b"x"), (b"Authorization", b"Bearer theirs")],
+    ),
+    "twice": request(TWIN, headers=[(b"Authorization", b"Bearer a"), (b"authorization", b"Bearer theirs")]),
+    "underscore behind": request(TWIN, headers=[(b"Authorization_", b"Bearer theirs")]),
+    "underscore before": request(TWIN, headers=[(b"_Authorization", b"Bearer theirs")]),
+    "space before the colon": request(TWIN, headers=[(b"Authorization ", b"Bearer theirs")]),
+    "folded": request(TWIN, headers=[(b"X-A", b"1\r\n Authorization: Bearer theirs")]),
+    "behind a bare LF": request(TWIN, headers=[(b"X-A", b"1\nAuthorization: Bearer theirs")]),
+    "behind a bare CR": request(TWIN, headers=[(b"X-A", b"1\rAuthorization: Bearer theirs")]),
+    "behind a zero": request(TWIN, headers=[(b"X-A", b"1\x00Authorization: Bearer theirs")]),
+    "with a zero": request(TWIN, headers=[(b"Authorization\x00", b"Bearer theirs")]),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_exactly_one_authorization_goes_upstream_and_it_is_ours(
+    gateway: RunningGateway, upstream: FaultUpstream, spelling: str
+) -> None:
+    """However the app spells a credential: it is dropped, or the request is refused; it is never forwarded."""
+    response = await told(gateway, SPELLINGS[spelling])
+    if response.status == 200:
+        [seen] = upstream.requests
+        assert seen.values(b"authorization") == OURS
+        assert b"theirs" not in seen.head
+    else:
+        refused(response, 400, "GatewayRequestInvalid")
+        assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("spelling", "passes"),
+    [
+        ("plain", True),
+        ("in a trailer", True),
+        ("named in Connection", True),
+        ("twice", False),
+        ("folded", False),
+    ],
+)
+async def test_some_spellings_pass_and_some_do_not(
+    gateway: RunningGateway, upstream: FaultUpstream, spelling: str, *, passes: bool
+) -> None:
+    """The test above sees both outcomes."""
+    assert ((await told(gateway, SPELLINGS[spelling])).status == 200) == passes
+
+
+async def test_mode_none_sends_no_credential_at_all(engine: str, upstream: FaultUpstream) -> None:
+    """Without a token of its own the gateway still keeps the app's from the upstream."""
+    async with running_gateway(upstream.origin, upstream={"engine": engine}) as gateway:
+        await ask(gateway, headers=[(b"authorization", b"Bearer theirs")])
+    assert upstream.last.values(b"authorization") == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost:8080", "127.0.0.1", "127.0.0.1:65535", "[::1]", "[::1]:8080"]
+)
+async def test_loopback_names_are_this_gateway(
+    gateway: RunningGateway, upstream: FaultUpstream, host: str
+) -> None:
+    """Any port of any loopback name is this gateway's."""
+    assert (await ask(gateway, host=host)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "evil.example:8080",
+        "localhost.",
+        "127.0.0.1.evil.example",
+        "0.0.0.0",
+        "127.0.0.2",
+        "2130706433",
+        "[::2]",
+        "example.api.weu.digitaltwins.azure.net",
+    ],
+)
+async def test_other_hosts_are_not_this_gateway(
+    gateway: RunningGateway, upstream: FaultUpstream, host: str
+) -> None:
+    """A name that a web page can point at 127.0.0.1 (DNS rebinding) is refused."""
+    refused(await ask(gateway, host=host), 421, "GatewayMisdirected")
+    assert upstream.requests == []
+
+
+async def test_allowed_hosts_replace_the_default(engine: str, upstream: FaultUpstream) -> None:
+    """`listen.allowed_hosts` says exactly which names are this gateway's."""
+    listen = {"allowed_hosts": ["adt.example", "10.0.0.1"]}
+    async with running_gateway(upstream.origin, upstream={"engine": engine}, listen=listen) as gateway:
+        for host in ("adt.example", "ADT.example:8080", "10.0.0.1:1"):
+            assert (await ask(gateway, host=host)).status == 200
+        for host in ("localhost", "x.adt.example"):
+            refused(await ask(gateway, host=host), 421, "GatewayMisdirected")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"origin", b"https://evil.example")],
+        [(b"origin", b"null")],
+        [(b"origin", b"")],
+        [(b"origin", b"https://localhost")],
+        [(b"origin", b"http://localhost:1")],
+        [(b"origin", b"http://localhost.evil.example")],
+        [(b"origin", b"http://localhost"), (b"origin", b"https://evil.example")],
+        [(b"sec-fetch-site", b"cross-site")],
+        [(b"sec-fetch-site", b"same-site")],
+        [(b"sec-fetch-site", b"")],
+        [(b"sec-fetch-site", b"none"), (b"sec-fetch-site", b"cross-site")],
+        [(b"sec-fetch-site", b"CROSS-SITE")],
+        [(b"origin", b"http://localhost"), (b"sec-fetch-site", b"cross-site")],
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_pages_of_other_sites_are_refused(
+    gateway: RunningGateway, upstream: FaultUpstream, method: str, headers: Pairs
+) -> None:
+    """What a web page of another site can make a browser send gets no further."""
+    refused(await ask(gateway, "/jobs/deletions", method, headers), 403, "GatewayForbidden")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"origin", b"http://localhost")],
+        [(b"origin", b"HTTP://LOCALHOST")],
+        [(b"sec-fetch-site", b"same-origin")],
+        [(b"sec-fetch-site", b"none")],
+    ],
+)
+async def test_own_pages_and_apps_pass(
+    gateway: RunningGateway, upstream: FaultUpstream, headers: Pairs
+) -> None:
+    """Apps send neither header; a page of the gateway's own origin, and a typed address, pass."""
+    assert (await ask(gateway, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "denied"),
+    [
+        ("POST", "/jobs/deletions", True),
+        ("POST", "/jobs/deletions?api-version=2023-10-31", True),
+        ("POST", "/jobs/deletions/", True),
+        ("POST", "/JOBS/Deletions", True),
+        ("POST", "/jobs/%64eletions", True),
+        ("POST", "/%6Aobs/deletion%73", True),
+        ("GET", "/jobs/deletions", False),
+        ("POST", "/jobs/deletions/x", False),
+        ("PUT", "/jobs/imports/a%2Fb", True),
+        ("PUT", "/jobs/imports/a/b", False),
+        ("GET", "/jobs/imports/a", False),
+        ("GET", "/models", True),
+        ("HEAD", "/models", True),
+    ],
+)
+async def test_denied_routes_are_refused_however_they_are_spelled(
+    denying: RunningGateway, upstream: FaultUpstream, method: str, target: str, *, denied: bool
+) -> None:
+    """`routes.deny` names a method and a template; spellings the upstream might take for it are refused too."""
+    response = await ask(denying, target, method)
+    assert (response.status == 403) == denied
+    assert len(upstream.requests) == (0 if denied else 1)
+    if denied and method != "HEAD":
+        assert error_of(response)["code"] == "GatewayForbidden"
+        assert "routes.deny" in error_of(response)["message"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def denying(engine: str, module_upstream: FaultUpstream) -> AsyncIterator[RunningGateway]:
+    """A gateway that denies three routes."""
+    deny = ["POST /jobs/deletions", "PUT /jobs/imports/{id}", "GET /models"]
+    async with running_gateway(
+        module_upstream.origin, upstream={"engine": engine}, routes={"deny": deny}
+    ) as running:
+        yield running
+
+
+async def test_forwarded_headers_are_not_believed(engine: str, upstream: FaultUpstream) -> None:
+    """X-Forwarded-* pass as they are, and change neither scheme, nor client, nor Host of the exchange."""
+    fields = [
+        (b"x-forwarded-for", b"192.0.2.1"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", b"evil.example"),
+        (b"forwarded", b"for=192.0.2.1;host=evil.example"),
+    ]
+    async with running_gateway(upstream.origin, upstream={"engine": engine}) as gateway:
+        assert (await ask(gateway, headers=fields)).status == 200
+    assert gateway.exchanges()[0]["client"] == "127.0.0.1"
+    assert [pair for pair in upstream.last.headers if pair[0].lower() in dict(fields)] == fields
