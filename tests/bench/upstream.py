@@ -1,0 +1,75 @@
+"""The upstream: a job of 0.2 KB at every path, large bodies at `/digitaltwins/large`, counts at `/_seen`."""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass
+
+from tests.bench import pattern
+from tests.bench.server import Connection, head, serve
+
+LARGE = b"/digitaltwins/large"
+_JOB = json.dumps(
+    {
+        "id": "bench",
+        "inputBlobUri": "https://bench.blob.core.windows.net/in/graph.ndjson",
+        "outputBlobUri": "https://bench.blob.core.windows.net/out/log.ndjson",
+        "createdDateTime": "2026-01-01T00:00:00.0000000Z",
+        "status": "running",
+    }
+).encode()
+
+
+@dataclass(slots=True)
+class Seen:
+    """What arrived on all connections."""
+
+    requests: int = 0
+    with_token: int = 0
+
+
+class UpstreamConnection(Connection):
+    """One connection of the upstream."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+        self._received = hashlib.sha256()
+        self._sending: asyncio.Task[None] | None = None
+
+    def on_body(self, piece: bytes) -> None:
+        """Hash an upload."""
+        self._received.update(piece)
+
+    def answer(self) -> None:
+        """A job, the digest of an upload, a large body, or the counts."""
+        if self.target == b"/_seen":
+            self.reply_json({"requests": self._seen.requests, "with_token": self._seen.with_token})
+            return
+        self._seen.requests += 1
+        self._seen.with_token += self.authorization.startswith(b"Bearer ")
+        if not self.target.startswith(LARGE):
+            self.reply(_JOB)
+        elif size := int(self.target.partition(b"size=")[2] or b"0"):
+            self._sending = asyncio.ensure_future(self._send(size))
+        else:
+            self.reply_json({"sha256": self._received.hexdigest()})
+            self._received = hashlib.sha256()
+
+    async def _send(self, size: int) -> None:
+        self.transport.write(head(size))
+        for block in pattern.blocks(size):
+            if self.transport.is_closing():
+                return
+            self.transport.write(block)
+            await self.taken.wait()
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    seen = Seen()
+    serve(lambda: UpstreamConnection(seen))
+
+
+if __name__ == "__main__":
+    main()
