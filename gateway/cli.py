@@ -67,14 +67,14 @@ def serve(*, config: Config = None, version: Version = False) -> None:
     # Imported here, so that --help and check stay fast.
     from gateway.access_log import configure_logging  # noqa: PLC0415
     from gateway.listeners import ListenError  # noqa: PLC0415
-    from gateway.serve import Stop  # noqa: PLC0415
+    from gateway.serve import Stop, settle  # noqa: PLC0415
     from gateway.serve import serve as run  # noqa: PLC0415
     from gateway.spans import TracingConfigError  # noqa: PLC0415
 
     async def until_signal() -> None:
         stop = Stop()
         stop.on_signals()
-        await run(settings, os.environ, log, stop)
+        await run(settings, os.environ, log, stop, started=lambda _: settle())
 
     with closing(configure_logging(settings.log, sys.stderr)) as log:
         try:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from gateway import failures
 from gateway.arrival import ABORT, REFUSAL, Message, Receive, Scope, Send
 from gateway.config import Limits
+from gateway.deadline import within
 from gateway.exchange import Exchange, RawHeaders
 from gateway.headers import first
 
@@ -192,14 +193,16 @@ class Downstream:
             raise failures.ClientLeft
         waiting = time.perf_counter()
         try:
-            async with asyncio.timeout(self._limits.slow_reader):
-                await self._send(message)
+            await within(self._limits.slow_reader, self._sending(message))
         except TimeoutError:
             # Closed politely, the connection would last until the app has taken what is buffered.
             self._scope.get(ABORT, _nothing)()
             raise failures.ResponseCut("The app did not take the response in time.") from None
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
+
+    async def _sending(self, message: Message) -> None:
+        await self._send(message)
 
     def close(self) -> None:
         """Stop watching for the client; after a whole response the watcher ends by itself."""

@@ -20,7 +20,7 @@ CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
     "downstream", "listeners",
 }  # fmt: skip
-PURE = {"headers": {"admission", "upstream"}}
+PURE = {"headers": {"admission", "upstream"}, "deadline": {"upstream"}}
 """Pure functions that a room may use: which room, and why not more."""
 
 OUTSIDE = {

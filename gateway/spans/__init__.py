@@ -1,8 +1,8 @@
 """Continue or restart the caller's trace, record an exchange as spans, and export them over OTLP/HTTP.
 
 In the order in which a request meets them: `tracing` (opens the exchange), `sampling`, `attributes`,
-`recording` (server and client spans), `export`. `environment` and `otlp` read `OTEL_*`; `background` is for
-work that no request waits for.
+`recording` (server and client spans) of `lean` records, `export`. `environment` and `otlp` read `OTEL_*`;
+`background` is for work that no request waits for.
 """
 
 from gateway.spans.background import BackgroundSpan

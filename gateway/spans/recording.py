@@ -5,12 +5,11 @@ Start and end come from the exchange's own clock readings, so that a span and a 
 
 from dataclasses import dataclass
 
-from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
 from gateway.exchange import Attempt, Exchange
 from gateway.spans import attributes
+from gateway.spans.lean import LeanSpan, LeanTracer
 from gateway.trace_context import propagated, traceparent
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
@@ -20,7 +19,7 @@ HeaderLines = tuple[tuple[bytes, bytes], ...]
 class Recorder:
     """What every span of this process is made with."""
 
-    tracer: Tracer
+    tracer: LeanTracer
     ids: IdGenerator
     origin: attributes.Origin
 
@@ -30,7 +29,7 @@ class ClientSpan:
 
     __slots__ = ("_span", "headers")
 
-    def __init__(self, headers: HeaderLines, span: Span | None = None) -> None:
+    def __init__(self, headers: HeaderLines, span: LeanSpan | None = None) -> None:
         self.headers = headers
         self._span = span
 
@@ -38,7 +37,7 @@ class ClientSpan:
         """Tell what became of the attempt, when its body was relayed, dropped or broke."""
         if self._span is not None:
             learned, failed = attributes.client_end(exchange, attempt)
-            _finish(self._span, learned, failed=failed, at=wall(exchange, attempt.finished))
+            self._span.end(learned, failed=failed, at=wall(exchange, attempt.finished))
 
 
 class ServerSpan:
@@ -62,7 +61,7 @@ class TracedServerSpan(ServerSpan):
 
     __slots__ = ("_bag", "_recorder", "_span", "_state")
 
-    def __init__(self, recorder: Recorder, span: Span, *, state: bytes, bag: bytes) -> None:
+    def __init__(self, recorder: Recorder, span: LeanSpan, *, state: bytes, bag: bytes) -> None:
         super().__init__(())
         self._recorder = recorder
         self._span = span
@@ -71,43 +70,32 @@ class TracedServerSpan(ServerSpan):
 
     def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:
         """Begin an attempt: a client span, or only a fresh id where the trace is not sampled."""
-        context = self._span.get_span_context()
-        if self._span.is_recording():
+        if self._span.recording:
             span = self._start(exchange, attempt)
-            context = span.get_span_context()
-            span_id = context.span_id
+            span_id = span.context.span_id
         else:
             span = None
             span_id = self._recorder.ids.generate_span_id()
-        parent = traceparent(exchange.trace.trace_id, f"{span_id:016x}", context.trace_flags)
+        parent = traceparent(exchange.trace.trace_id, f"{span_id:016x}", self._span.context.trace_flags)
         return ClientSpan(propagated(parent, self._state, self._bag), span)
 
-    def _start(self, exchange: Exchange, attempt: Attempt) -> Span:
-        return self._recorder.tracer.start_span(
+    def _start(self, exchange: Exchange, attempt: Attempt) -> LeanSpan:
+        return self._recorder.tracer.client(
             attributes.span_name(exchange),
-            set_span_in_context(self._span, Context()),
-            SpanKind.CLIENT,
+            self._span,
             attributes.client_start(exchange, attempt, self._recorder.origin),
-            start_time=wall(exchange, attempt.started),
+            wall(exchange, attempt.started),
         )
 
     def end(self, exchange: Exchange) -> None:
         """End the server span, when the body was relayed, dropped or broke."""
-        if self._span.is_recording():
+        if self._span.recording:
             learned, failed = attributes.server_end(exchange)
-            _finish(self._span, learned, failed=failed, at=wall(exchange, exchange.finished))
-
-
-def _finish(span: Span, learned: attributes.Attributes, *, failed: bool, at: int | None) -> None:
-    span.set_attributes(learned)
-    if failed:
-        # No description: the status and error.type already say it, and messages may hold secrets.
-        span.set_status(StatusCode.ERROR)
-    span.end(at)
+            self._span.end(learned, failed=failed, at=wall(exchange, exchange.finished))
 
 
 def wall(exchange: Exchange, reading: float | None) -> int | None:
-    """A clock reading of the exchange as nanoseconds since the epoch; None (for the SDK: now) without one."""
+    """A clock reading of the exchange as nanoseconds since the epoch; None without one."""
     if reading is None:
         return None
     return exchange.started_ns + round((reading - exchange.started) * 1e9)

@@ -4,26 +4,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import httpx
-from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    NoOpTracer,
-    SpanContext,
-    SpanKind,
-    TraceFlags,
-    TraceState,
-    set_span_in_context,
-)
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, NoOpTracer, SpanContext, TraceFlags, Tracer, TraceState
 
 from gateway import trace_context
 from gateway.config import Tracing
 from gateway.exchange import Exchange, TraceIds
 from gateway.spans import attributes, background, environment, sampling
 from gateway.spans.export import CountedProcessor, Pipeline, Tally
+from gateway.spans.lean import LeanTracer
 from gateway.spans.recording import Recorder, ServerSpan, TracedServerSpan
 from gateway.trace_context import TraceContext
 
@@ -38,9 +31,18 @@ class Spans:
     new unsampled one is made, so that logs and headers still carry an id.
     """
 
-    def __init__(self, settings: Tracing, recorder: Recorder, pipeline: Pipeline | None) -> None:
+    def __init__(
+        self,
+        settings: Tracing,
+        ids: IdGenerator,
+        background: Tracer,
+        recorder: Recorder | None = None,
+        pipeline: Pipeline | None = None,
+    ) -> None:
         self._restart = settings.trust == "restart"
         self._baggage = settings.baggage == "pass"
+        self._ids = ids
+        self._background = background
         self._recorder = recorder
         self._pipeline = pipeline
 
@@ -63,7 +65,7 @@ class Spans:
         origin = attributes.Origin.of(upstream)
         exporters = environment.exporters(settings, environ) if exporter is None else [exporter]
         if not exporters or environment.disabled(environ):
-            return cls(settings, Recorder(NoOpTracer(), ids, origin), None)
+            return cls(settings, ids, NoOpTracer())
         provider = TracerProvider(
             sampler=sampling.sampler(settings, environ),
             resource=environment.resource(environ, version),
@@ -72,8 +74,12 @@ class Spans:
         )
         tally, options = Tally(), environment.batch_options(environ)
         processors = [CountedProcessor(each, options, tally) for each in exporters]
-        recorder = Recorder(provider.get_tracer(SCOPE, version), ids, origin)
-        return cls(settings, recorder, Pipeline(provider, processors, tally))
+        pipeline = Pipeline(provider, processors, tally)
+        tracer = provider.get_tracer(SCOPE, version)
+        if not isinstance(tracer, SdkTracer):
+            raise TypeError("an SDK provider makes SDK tracers")
+        lean = LeanTracer(tracer, InstrumentationScope(SCOPE, version))
+        return cls(settings, ids, tracer, Recorder(lean, ids, origin), pipeline)
 
     @property
     def on(self) -> bool:
@@ -94,30 +100,24 @@ class Spans:
         """Open the server span at the exchange's start, once the route is known, and set `exchange.trace`."""
         caller = trace_context.parse(exchange.headers)
         bag = trace_context.baggage(exchange.headers) if self._baggage else b""
-        if self._pipeline is None:
+        if self._recorder is None:
             return self._pass_on(exchange, caller, bag)
         remote = None if caller is None else _remote(caller)
-        context, links, state = Context(), [], b""
-        if caller is not None and remote is not None:
-            if self._restart:
-                links = [Link(remote)]
-            else:
-                context, state = set_span_in_context(NonRecordingSpan(remote), context), caller.tracestate
-        span = self._recorder.tracer.start_span(
+        state = b"" if caller is None or self._restart else caller.tracestate
+        span = self._recorder.tracer.server(
             attributes.span_name(exchange),
-            context,
-            SpanKind.SERVER,
+            None if self._restart else remote,
             attributes.server_start(exchange),
-            links,
             exchange.started_ns,
+            [Link(remote)] if self._restart and remote is not None else [],
         )
-        own = span.get_span_context()
+        own = span.context
         exchange.trace = _ids(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags)
         return TracedServerSpan(self._recorder, span, state=state, bag=bag)
 
     def _pass_on(self, exchange: Exchange, caller: TraceContext | None, bag: bytes) -> ServerSpan:
         if caller is None:
-            ids = self._recorder.ids
+            ids = self._ids
             trace_id, span_id = f"{ids.generate_trace_id():032x}", f"{ids.generate_span_id():016x}"
             caller = TraceContext(trace_id, span_id, trace_context.RANDOM)
         parent = trace_context.traceparent(caller.trace_id, caller.parent_id, caller.flags)
@@ -133,7 +133,7 @@ class Spans:
         links: Sequence[TraceIds] = (),
     ) -> AbstractContextManager[background.BackgroundSpan]:
         """A root span around work of the gateway's own; an exception marks it as failed and goes on."""
-        return background.root_span(self._recorder.tracer, name, kind, dict(attributes or {}), links)
+        return background.root_span(self._background, name, kind, dict(attributes or {}), links)
 
     def instrument_client(self, client: httpx.AsyncClient) -> None:
         """Trace the requests of a control-plane client; with tracing off it stays as it is."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import failures, headers
+from gateway.deadline import within
 from gateway.exchange import RawHeaders
 
 _STATUSES = range(200, 600)
@@ -193,8 +194,7 @@ class _Slotted:
 
     async def read(self) -> bytes | None:
         try:
-            async with asyncio.timeout(self._idle):
-                return await self._response.read()
+            return await within(self._idle, self._response.read())
         except TimeoutError:
             raise failures.UpstreamTimeout("The upstream stopped sending its response.") from None
 

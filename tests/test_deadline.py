@@ -1,0 +1,93 @@
+"""A deadline that is armed only once there is something to wait for."""
+
+import asyncio
+
+import pytest
+
+from gateway.deadline import within
+
+
+async def test_result_without_waiting() -> None:
+    """What needs no waiting is returned, even with no time at all."""
+
+    async def at_once() -> str:
+        return "done"
+
+    assert await within(0, at_once()) == "done"
+
+
+async def test_result_after_waiting() -> None:
+    """What waits several times is returned once it is there."""
+    first = asyncio.Event()
+
+    async def twice() -> str:
+        await first.wait()
+        await asyncio.sleep(0)
+        return "done"
+
+    call = asyncio.ensure_future(within(30, twice()))
+    await asyncio.sleep(0)
+    first.set()
+    assert await call == "done"
+
+
+async def test_too_late() -> None:
+    """What does not come in time raises TimeoutError, and is cancelled."""
+    ended = []
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    with pytest.raises(TimeoutError):
+        await within(0.01, never())
+    assert ended == ["cancelled"]
+
+
+async def test_cancellation_from_outside() -> None:
+    """A cancellation reaches the call, and stays a cancellation."""
+    began = asyncio.Event()
+
+    async def never() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    call = asyncio.ensure_future(within(30, never()))
+    await began.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_failures_pass(waits: bool) -> None:
+    """An exception of the call is raised as it is, before and after it waited."""
+
+    async def fails() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        await within(30, fails())
+
+
+async def test_handled_cancellation_gives_a_result() -> None:
+    """A call that answers its cancellation with a result is heard."""
+    began = asyncio.Event()
+
+    async def stubborn() -> str:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "kept"
+        return "lost"
+
+    call = asyncio.ensure_future(within(30, stubborn()))
+    await began.wait()
+    call.cancel()
+    assert await call == "kept"
