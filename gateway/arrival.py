@@ -14,8 +14,22 @@ Send = Callable[[Message], Awaitable[None]]
 REFUSAL = "adt_gateway.refusal"
 """Scope key under which the server's protocol leaves the GatewayError of a request it could not read."""
 
-ABORT = "adt_gateway.abort"
-"""Scope key of the server's way to break the connection without sending what is still buffered."""
+CONNECTION = "adt_gateway.connection"
+"""Scope key of the request's `Connection`."""
+
+
+class Connection:
+    """What the server's protocol offers beyond ASGI; one for the life of a connection."""
+
+    __slots__ = ("abort", "lost", "on_lost")
+
+    def __init__(self, abort: Callable[[], None]) -> None:
+        self.abort = abort
+        """Break the connection without sending what is still buffered."""
+        self.on_lost: Callable[[], None] | None = None
+        """Called when the client has gone; set by the exchange under way. ASGI needs a task for that."""
+        self.lost = False
+        """Whether the client has gone."""
 
 
 def read_exchange(scope: Scope) -> Exchange:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from gateway import failures
-from gateway.arrival import ABORT, REFUSAL, Message, Receive, Scope, Send
+from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
 from gateway.config import Limits
 from gateway.deadline import within
 from gateway.exchange import Exchange, RawHeaders
@@ -33,14 +33,16 @@ class Downstream:
         self._send = send
         self._exchange = exchange
         self._limits = limits
-        self._body_read = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
+        self._connection: Connection = scope[CONNECTION]
+        self._connection.on_lost = self._lost
+        exchange.client_left = self._connection.lost
         self._racing: asyncio.Task[Any] | None = None
         self._given_up = False
         self.failure: BaseException | None = None
         """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
         self.response_started = False
-        self._response_ended = False
+        self.body_finished = False
+        """Whether the whole request body was read."""
 
     async def body(self) -> "bytes | Upload | None":
         """The request's body: None where there is none, bytes up to `limits.replay_body`, else the stream.
@@ -49,7 +51,7 @@ class Downstream:
         """
         length = self._exchange.header(b"content-length")
         if length is None and self._exchange.header(b"transfer-encoding") is None:
-            self._body_read.set()
+            self.body_finished = True
             return None
         limit = self._limits.request_body
         if limit is not None and length is not None and int(length) > limit:
@@ -57,7 +59,7 @@ class Downstream:
         if length is not None and int(length) > self._limits.replay_body:
             return Upload(self, b"")
         start = bytearray()
-        while not self._body_read.is_set():
+        while not self.body_finished:
             start += await self.next_piece()
             if len(start) > self._limits.replay_body:
                 return Upload(self, bytes(start))
@@ -85,7 +87,7 @@ class Downstream:
         if limit is not None and self._exchange.bytes_in > limit:
             raise _too_large(limit)
         if not message.get("more_body", False):
-            self._body_read.set()
+            self.body_finished = True
         return piece
 
     def check(self) -> None:
@@ -94,11 +96,6 @@ class Downstream:
         if refusal is not None:
             raise refusal
 
-    @property
-    def body_finished(self) -> bool:
-        """Whether the whole request body was read."""
-        return self._body_read.is_set()
-
     async def race(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Await `call`, but give it up when the client leaves and nothing would be lost by that.
 
@@ -106,7 +103,6 @@ class Downstream:
         Raises ClientLeft.
         """
         task = asyncio.current_task()
-        self._watch()
         if task is None or (self._exchange.client_left and self._gives_up()):
             call.close()
             raise failures.ClientLeft
@@ -125,17 +121,7 @@ class Downstream:
     def _gives_up(self) -> bool:
         return not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
 
-    def _watch(self) -> None:
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._until_client_leaves())
-
-    async def _until_client_leaves(self) -> None:
-        await self._body_read.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            continue
-        # The server also says "disconnect" once the response is complete.
-        if self._response_ended:
-            return
+    def _lost(self) -> None:
         self._exchange.client_left = True
         if self._racing is not None and self._gives_up():
             self._given_up = True
@@ -150,7 +136,7 @@ class Downstream:
         if status in _NO_BODY_STATUS:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        elif self._exchange.http_version == "1.0" and first(headers, b"content-length") is None:
+        elif self._needs_length(headers):
             body = await self._collected(pieces)
             headers, pieces = [*headers, (b"content-length", b"%d" % len(body))], once(body)
         await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
@@ -158,7 +144,7 @@ class Downstream:
         length = first(headers, b"content-length")
         last = await self._stream(pieces, None if length is None else int(length))
         await self._hand_over({"type": "http.response.body", "body": last, "more_body": False})
-        self._response_ended = True
+        self.close()
 
     async def _stream(self, pieces: AsyncIterator[bytes], announced: int | None) -> bytes:
         """Hand over the pieces but the last, where it can be known for one: it ends the response."""
@@ -176,6 +162,12 @@ class Downstream:
                 else:
                     await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
         return last
+
+    def _needs_length(self, headers: RawHeaders) -> bool:
+        """Whether the server would use chunks, which HTTP/1.0 does not know."""
+        exchange = self._exchange
+        old = exchange.http_version == "1.0" and exchange.method != "HEAD"
+        return old and first(headers, b"content-length") is None
 
     async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
@@ -196,7 +188,7 @@ class Downstream:
             await within(self._limits.slow_reader, self._sending(message))
         except TimeoutError:
             # Closed politely, the connection would last until the app has taken what is buffered.
-            self._scope.get(ABORT, _nothing)()
+            self._connection.abort()
             raise failures.ResponseCut("The app did not take the response in time.") from None
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
@@ -205,9 +197,8 @@ class Downstream:
         await self._send(message)
 
     def close(self) -> None:
-        """Stop watching for the client; after a whole response the watcher ends by itself."""
-        if self._watcher is not None and not self._response_ended:
-            self._watcher.cancel()
+        """Stop listening for the client's end."""
+        self._connection.on_lost = None
 
 
 class Upload:
@@ -239,9 +230,6 @@ async def once(body: bytes) -> AsyncIterator[bytes]:
 
 async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
     return await anext(pieces, None)
-
-
-def _nothing() -> None: ...
 
 
 def _too_large(limit: int) -> failures.RequestTooLarge:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from gateway import failures
-from gateway.arrival import ABORT, REFUSAL, Scope
+from gateway.arrival import CONNECTION, REFUSAL, Connection, Scope
 from gateway.config import Limits
 
 _SILENT = logging.getLogger("gateway.protocol")
@@ -60,6 +60,7 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head; uvicorn would wait for ever."""
         super().connection_made(transport)
+        self._connection = Connection(transport.abort)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -121,7 +122,7 @@ class StrictProtocol(HttpToolsProtocol):
             raise failures.RequestInvalid("HTTP/1.0 has no transfer-encoding.")  # RFC 9112, section 6.1
         if not self.url.startswith(b"/") or self.url.startswith(b"//") or b"#" in self.url:
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
-        cast("Scope", self.scope)[ABORT] = self.transport.abort
+        cast("Scope", self.scope)[CONNECTION] = self._connection
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -134,6 +135,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._clear_head_deadline()
         self._reading = _CLOSED
         super().connection_lost(exc)
+        self._connection.lost = True
+        if self._connection.on_lost is not None:
+            self._connection.on_lost()
 
     def _should_upgrade(self) -> bool:
         return False
@@ -185,6 +189,7 @@ class StrictProtocol(HttpToolsProtocol):
         scope = cast("Scope", self.scope)
         scope.update(method=method, path="/", raw_path=b"/", query_string=b"")
         scope[REFUSAL] = failure
+        scope[CONNECTION] = self._connection
         earlier = self.cycle
         self.cycle = RequestResponseCycle(
             scope=self.scope,
