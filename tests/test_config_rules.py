@@ -198,7 +198,10 @@ SAMPLERS = (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
             ["OTEL_EXPORTER_OTLP_ENDPOINT: must be an absolute http:// or https:// URL"],
         ),
-        ({"OTEL_TRACES_EXPORTER": "zipkin"}, ["OTEL_TRACES_EXPORTER: must be one or more of otlp, console, none"]),
+        (
+            {"OTEL_TRACES_EXPORTER": "zipkin"},
+            ["OTEL_TRACES_EXPORTER: must be one or more of otlp, console, none"],
+        ),
         ({"OTEL_TRACES_EXPORTER": "console"}, []),
         ({"OTEL_TRACES_SAMPLER": "some"}, [f"OTEL_TRACES_SAMPLER: {SAMPLERS}"]),
         ({"OTEL_TRACES_SAMPLER": "some", "OTEL_SDK_DISABLED": "TRUE"}, []),

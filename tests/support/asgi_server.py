@@ -15,11 +15,14 @@ Application = Callable[
 
 
 @asynccontextmanager
-async def served(app: Application, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """The port of the application while the block runs; forwarded headers are not trusted."""
+async def served(app: Application, host: str = "127.0.0.1", *, http: Any = "auto") -> AsyncIterator[int]:
+    """The port of the application while the block runs; `http` is uvicorn's protocol.
+
+    Forwarded headers are not trusted.
+    """
     listener = socket.create_server((host, 0))
     config = uvicorn.Config(
-        app, lifespan="off", ws="none", log_config=None, access_log=False, proxy_headers=False
+        app, http=http, lifespan="off", ws="none", log_config=None, access_log=False, proxy_headers=False
     )
     server = uvicorn.Server(config)
     config.load()

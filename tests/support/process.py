@@ -64,6 +64,14 @@ class Serving:
     admin: str
     lines: list[dict[str, Any]] = field(default_factory=list)
     reading: "asyncio.Task[None] | None" = None
+    _said: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self) -> None:
+        """Take note of what is logged, to the end."""
+        assert self.process.stderr is not None
+        while text := await self.process.stderr.readline():
+            self.lines.append(json.loads(text))
+            self._said.set()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,7 +87,8 @@ class Serving:
         """Wait for a log line with that message."""
         async with asyncio.timeout(GUARD):
             while not any(line["message"] == message for line in self.lines):
-                await asyncio.sleep(0.005)
+                self._said.clear()
+                await self._said.wait()
 
     async def ended(self) -> int:
         """Wait for the end; the exit code, negative for a signal."""
@@ -108,7 +117,7 @@ async def serving(environ: Mapping[str, str], *arguments: str) -> AsyncIterator[
         async with asyncio.timeout(GUARD):
             line = await _first_line(process)
         running.data, running.admin = line["data"], line["admin"]
-        running.reading = asyncio.create_task(_read(process, running.lines))
+        running.reading = asyncio.create_task(running.read())
         yield running
     finally:
         if process.returncode is None:
@@ -128,9 +137,3 @@ async def _first_line(process: asyncio.subprocess.Process) -> dict[str, Any]:
         if line.get("message") == "listening":
             return line
     raise AssertionError("".join(before))
-
-
-async def _read(process: asyncio.subprocess.Process, lines: list[dict[str, Any]]) -> None:
-    assert process.stderr is not None
-    while text := await process.stderr.readline():
-        lines.append(json.loads(text))

@@ -111,7 +111,7 @@ class RawClient:
             return await self._reader.readuntil(mark)
 
     async def digest(self) -> tuple[str, int]:
-        """SHA-256 (hex) and size of a final response's body, which is not kept. Raises IncompleteReadError."""
+        """SHA-256 (hex) and size of a response's body, which is not kept. Raises IncompleteReadError."""
         response = _parsed(await self._head())
         digest, size = hashlib.sha256(), 0
         async with asyncio.timeout(GUARD):

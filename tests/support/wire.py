@@ -1,13 +1,17 @@
 """An app that talks to a gateway over a socket of its own, and what it may rely on in every answer."""
 
+import asyncio
+import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
+from gateway.access_log import configure_logging
+from gateway.app import Gateway, open_gateway
 from tests.support import http1
-from tests.support.gateway import API, RunningGateway
-from tests.support.raw import RawClient, RawResponse, raw_client
+from tests.support.gateway import API, RunningGateway, settings_for
+from tests.support.raw import GUARD, RawClient, RawResponse, raw_client
 
 MODELS = f"/models?{API}"
 TWIN = f"/digitaltwins/t1?{API}"
@@ -17,6 +21,15 @@ DELETIONS = f"/jobs/deletions?{API}"
 QUERY = f"/query?{API}"
 TELEMETRY = f"/digitaltwins/t1/telemetry?{API}"
 """Targets of the data plane: a page of models, a twin, jobs, a query, telemetry."""
+
+
+@asynccontextmanager
+async def opened_gateway(upstream: str, /, **sections: Any) -> AsyncIterator[Gateway]:
+    """The parts of a gateway without its listeners, for a test that has to reach into them."""
+    settings = settings_for(upstream, **sections)
+    with closing(configure_logging(settings.log, io.StringIO())) as log:
+        async with open_gateway(settings, {}, log) as gateway:
+            yield gateway
 
 
 def request(
@@ -83,6 +96,13 @@ async def sample(gateway: RunningGateway, line: str) -> float:
     return 0.0
 
 
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again and again until it holds. Raises TimeoutError where it never does."""
+    async with asyncio.timeout(GUARD):
+        while not await holds():  # noqa: ASYNC110 - the other side of a socket sets no event
+            await asyncio.sleep(0.005)
+
+
 def error_of(response: RawResponse, *, origin: str = "gateway") -> dict[str, Any]:
     """The `error` of a complete ErrorResponse, after all that holds for every error was checked."""
     assert response.complete
@@ -104,7 +124,8 @@ def assert_traced(response: RawResponse) -> None:
     """Exactly one well-formed `traceresponse`, as on every response."""
     version, trace_id, span_id, flags = (response.value(b"traceresponse") or b"").split(b"-")
     assert (version, len(trace_id), len(span_id), len(flags)) == (b"00", 32, 16, 2)
-    assert int(trace_id, 16) and int(span_id, 16)
+    assert int(trace_id, 16)
+    assert int(span_id, 16)
 
 
 def refused(response: RawResponse, status: int, code: str) -> str:

@@ -1,6 +1,6 @@
-"""The commands as real processes: exit codes, and one clear line for each mistake, with nothing half started."""
+"""The commands as real processes: exit codes, one clear line for each mistake, nothing half started."""
 
-import signal
+import asyncio
 import socket
 import tomllib
 from pathlib import Path
@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway._version import __version__
-from tests.support.process import Ended, run, serving
-from tests.support.raw import raw_client
-from tests.support.upstream import FaultUpstream, fault_upstream
-from tests.support.wire import request
+from tests.support.process import Ended, run
 
 URL = "ADT_GATEWAY_UPSTREAM__BASE_URL"
 GOOD = {URL: "http://127.0.0.1:1", "ADT_GATEWAY_AUTH__MODE": "none"}
@@ -26,11 +23,11 @@ def refused(ended: Ended, *lines: str) -> None:
     assert ended.lines == [f"error: {line}" for line in lines]
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("serve", "--version"), ("check", "--version")])
-async def test_version(arguments: tuple[str, ...]) -> None:
+async def test_version() -> None:
     """`--version` says one line, everywhere, and exits 0."""
-    ended = await run(*arguments)
-    assert (ended.code, ended.out, ended.err) == (0, f"adt-gateway {__version__}\n", "")
+    commands = ((), ("serve",), ("check",), ("demo",), ("emulator",))
+    for ended in await asyncio.gather(*(run(*command, "--version") for command in commands)):
+        assert (ended.code, ended.out, ended.err) == (0, f"adt-gateway {__version__}\n", "")
 
 
 async def test_help_names_every_command() -> None:
@@ -41,12 +38,12 @@ async def test_help_names_every_command() -> None:
         assert command in ended.out
 
 
-@pytest.mark.parametrize("arguments", [("frobnicate",), ("serve", "--frobnicate"), ("serve", "x"), ()])
-async def test_bad_usage(arguments: tuple[str, ...]) -> None:
+async def test_bad_usage() -> None:
     """An unknown command or option, a stray argument, no command: exit 2 and the way to help."""
-    ended = await run(*arguments)
-    assert ended.code == 2
-    assert "Usage: " in ended.err + ended.out
+    wrong = (("frobnicate",), ("serve", "--frobnicate"), ("serve", "x"), ())
+    for ended in await asyncio.gather(*(run(*arguments) for arguments in wrong)):
+        assert ended.code == 2
+        assert "Usage: " in ended.err + ended.out
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
@@ -57,7 +54,7 @@ async def test_nothing_configured(command: str) -> None:
 
 
 async def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
-    """Unknown key, wrong type, bad value and missing file of file and environment: a line each, in one run."""
+    """Unknown key, wrong type, bad value, missing file, in file and environment: a line each, in one run."""
     config = tmp_path / "gateway.toml"
     config.write_text(
         f'[upstream]\nbase_url = "{ADT}"\nengin = "httpx"\n[listen]\nport = "many"\n'
@@ -78,7 +75,7 @@ async def test_check_says_the_same_as_serve(tmp_path: Path) -> None:
     """`check` finds what `serve` would refuse."""
     config = tmp_path / "gateway.toml"
     config.write_text('[upstream]\nbase_url = "ftp://x"\n[log]\nlevel = 3\n')
-    told = [await run(command, "--config", str(config)) for command in ("serve", "check")]
+    told = await asyncio.gather(*(run(command, "--config", str(config)) for command in ("serve", "check")))
     assert [ended.code for ended in told] == [2, 2]
     assert told[0].lines == told[1].lines
     assert len(told[0].lines) == 2
@@ -88,8 +85,9 @@ async def test_missing_and_broken_files(tmp_path: Path) -> None:
     """A configuration that is not there, is a folder, is not TOML: one line each with the file's name."""
     broken = tmp_path / "broken.toml"
     broken.write_text("[upstream\n")
-    for path in (tmp_path / "none.toml", tmp_path, broken):
-        ended = await run("serve", "--config", str(path))
+    paths = (tmp_path / "none.toml", tmp_path, broken)
+    told = await asyncio.gather(*(run("serve", "--config", str(path)) for path in paths))
+    for path, ended in zip(paths, told, strict=True):
         assert (ended.code, len(ended.lines)) == (2, 1)
         assert ended.err.startswith(f"error: {path}: ")
 
@@ -99,13 +97,17 @@ async def test_missing_and_broken_files(tmp_path: Path) -> None:
     [
         (
             {"ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE": "/nowhere/secret"},
-            "auth.oauth2.client_secret_file: the file cannot be read: No such file or directory"
-            " (ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE)",
+            (
+                "auth.oauth2.client_secret_file: the file cannot be read: No such file or directory"
+                " (ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE)"
+            ),
         ),
         (
             {"ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE": "/"},
-            "auth.oauth2.client_secret_file: the path is not that of a regular file"
-            " (ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE)",
+            (
+                "auth.oauth2.client_secret_file: the path is not that of a regular file"
+                " (ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET_FILE)"
+            ),
         ),
         (
             {"ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET": ""},
@@ -171,11 +173,12 @@ async def test_secrets_are_not_repeated(tmp_path: Path) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(
         f'[upstream]\nbase_url = "{ADT}"\nproxy = "nonsense://u:{SECRET}@p"\n'
-        f'[auth]\nmode = "oauth2"\noauth2.client_secret = "{SECRET}"\noauth2.client_secret_file = "{SECRET}"\n'
+        f'[auth]\nmode = "oauth2"\noauth2.client_secret = "{SECRET}"\n'
+        f'oauth2.client_secret_file = "{SECRET}"\n'
         f'inbound.keys.app = "{SECRET} with spaces"\nstatic.token = ["{SECRET}"]\n'
     )
-    for command in ("serve", "check"):
-        ended = await run(command, "--config", str(config))
+    told = await asyncio.gather(*(run(command, "--config", str(config)) for command in ("serve", "check")))
+    for ended in told:
         assert ended.code == 2
         assert SECRET not in ended.err + ended.out
 
@@ -202,71 +205,6 @@ async def test_kubernetes_service_variables_are_not_ours() -> None:
     """What Kubernetes injects for a Service of our name is no configuration."""
     injected = {"ADT_GATEWAY_PORT": "tcp://10.0.0.1:8080", "ADT_GATEWAY_SERVICE_HOST": "10.0.0.1"}
     assert (await run("check", environ={**GOOD, **injected})).code == 0
-
-
-async def test_serve_from_the_environment_alone() -> None:
-    """Without a file it serves from variables; its log is JSON on standard error."""
-    async with fault_upstream() as upstream:
-        environ = {**GOOD, URL: upstream.origin, "ADT_GATEWAY_LIMITS__DRAIN_DELAY": "0"}
-        async with serving(environ) as running:
-            async with raw_client(*running.address) as client:
-                await client.send(request())
-                assert (await client.response()).body == b"hello"
-            running.send_signal(signal.SIGTERM)
-            assert await running.ended() == 0
-    assert [line.get("event") for line in running.lines] == ["exchange", None]
-
-
-async def test_serve_with_a_file_and_a_variable_over_it(tmp_path: Path) -> None:
-    """A variable wins over the file."""
-    config = tmp_path / "gateway.toml"
-    async with fault_upstream() as upstream:
-        config.write_text(
-            'upstream.base_url = "http://127.0.0.1:1"\nauth.mode = "none"\nlog.level = "warning"\n'
-        )
-        environ = {URL: upstream.origin, "ADT_GATEWAY_LOG__LEVEL": "info"}
-        async with serving(environ, "--config", str(config)) as running:
-            await _answers(upstream, running.address)
-
-
-async def _answers(upstream: FaultUpstream, address: tuple[str, int]) -> None:
-    async with raw_client(*address) as client:
-        await client.send(request())
-        assert (await client.response()).status == 200
-    assert len(upstream.requests) == 1
-
-
-async def test_upstream_that_is_not_there_does_not_end_serve() -> None:
-    """A wrong or unreachable upstream is answered per request, in our shape; the process stays up."""
-    async with serving(GOOD) as running:
-        for _ in range(2):
-            async with raw_client(*running.address) as client:
-                await client.send(request())
-                response = await client.response()
-            assert response.status == 503
-            assert response.value(b"x-ms-error-code") == b"GatewayUpstreamUnreachable"
-        assert running.process.returncode is None
-
-
-async def test_unreachable_issuer_does_not_end_serve() -> None:
-    """An issuer that is down: it stays up, not ready, and says so once."""
-    oauth2 = {
-        "ADT_GATEWAY_AUTH__MODE": "oauth2",
-        "ADT_GATEWAY_AUTH__OAUTH2__TOKEN_URL": "http://127.0.0.1:1/token",
-        "ADT_GATEWAY_AUTH__OAUTH2__CLIENT_ID": "app",
-        "ADT_GATEWAY_AUTH__OAUTH2__CLIENT_SECRET": SECRET,
-    }
-    async with serving({**GOOD, **oauth2}) as running:
-        host, _, port = running.admin.rpartition("/")[2].rpartition(":")
-        async with raw_client(host, int(port)) as client:
-            await client.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert (await client.response()).status == 503
-        async with raw_client(*running.address) as client:
-            await client.send(request())
-            response = await client.response()
-        assert response.value(b"x-ms-error-code") == b"GatewayTokenUnavailable"
-        assert running.process.returncode is None
-        assert SECRET not in str(running.lines)
 
 
 async def test_console_script_is_the_same_program() -> None:

@@ -1,7 +1,8 @@
-"""An app that leaves: reads are given up upstream, writes that were fully sent run to their end and are told."""
+"""An app that leaves: reads are given up, writes that were fully sent run to their end and are told."""
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tests.support import faults
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.raw import GUARD
-from tests.support.upstream import Call, FaultUpstream
-from tests.support.wire import DELETIONS, IMPORT, TWIN, admin, ask, connected, request, sample
+from tests.support.upstream import Behaviour, Call, FaultUpstream
+from tests.support.wire import DELETIONS, IMPORT, TWIN, admin, ask, connected, request, sample, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +30,7 @@ JSON = (b"content-type", b"application/json")
 class Held:
     """A behaviour that sends `start`, then waits: for the peer to go, or to be let go."""
 
-    def __init__(self, start: bytes = b"", then: faults.Behaviour | None = None) -> None:
+    def __init__(self, start: bytes = b"", then: Behaviour | None = None) -> None:
         self.left = asyncio.Event()
         """The gateway broke the connection off."""
         self.begun = asyncio.Event()
@@ -55,6 +56,20 @@ async def happened(event: asyncio.Event) -> None:
     await asyncio.wait_for(event.wait(), GUARD)
 
 
+def _told(gateway: RunningGateway) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return bool(gateway.exchanges())
+
+    return holds
+
+
+def _known(gateway: RunningGateway, path: str) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return (await admin(gateway, path)).status == 200
+
+    return holds
+
+
 def exchange(gateway: RunningGateway, method: str = "GET") -> dict[str, Any]:
     """The only log line of that method; the gateway has stopped."""
     [line] = [line for line in gateway.exchanges() if line["method"] == method]
@@ -75,9 +90,7 @@ async def test_read_is_given_up_before_the_head(engine: str, upstream: FaultUpst
             await happened(held.begun)
         if engine == "httpx":
             await happened(held.left)
-        async with asyncio.timeout(GUARD):
-            while not gateway.exchanges():
-                await asyncio.sleep(0.01)
+        await until(_told(gateway))
         held.go.set()
         assert (await ask(gateway, "/other")).body == b"hello"
     line = gateway.exchanges()[0]
@@ -139,9 +152,7 @@ async def test_sent_write_runs_to_its_end(
         # The gateway hears of the leaving before it hears of a request that came later.
         assert (await ask(gateway, "/other")).status == 200
         held.go.set()
-        async with asyncio.timeout(GUARD):
-            while (await admin(gateway, f"/api/jobs/{kind}/{body['id']}")).status != 200:
-                await asyncio.sleep(0.01)
+        await until(_known(gateway, f"/api/jobs/{kind}/{body['id']}"))
         created = await sample(gateway, f'adt_jobs{{kind="{kind}",status="notstarted"}}')
     assert created == 1
     line = exchange(gateway, method)

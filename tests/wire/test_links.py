@@ -40,7 +40,7 @@ async def _headed(
 async def test_link_headers_lead_to_the_host_the_app_used(
     gateway: RunningGateway, upstream: FaultUpstream, name: bytes, host: str
 ) -> None:
-    """Absolute links to the upstream get the scheme and Host of the request; path and query keep their bytes."""
+    """Links to the upstream get scheme and Host of the request; path and query keep their bytes."""
     link = await _headed(gateway, upstream, name, upstream.origin.encode() + REST, host)
     assert link == b"http://" + host.encode() + REST
 

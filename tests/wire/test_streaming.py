@@ -11,7 +11,7 @@ from tests.support import faults
 from tests.support.faults import STALL, Download
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.raw import RawClient
-from tests.support.upstream import Call, FaultUpstream
+from tests.support.upstream import Behaviour, Call, FaultUpstream
 from tests.support.wire import MODELS, ask, chunked, connected, error_of, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -64,7 +64,7 @@ async def test_upload_goes_at_the_upstreams_pace(gateway: RunningGateway, upstre
     assert upstream.last.sha256 == hashlib.sha256(PIECE * (LARGE // len(PIECE))).hexdigest()
 
 
-def _reading_after(gate: asyncio.Event) -> faults.Behaviour:
+def _reading_after(gate: asyncio.Event) -> Behaviour:
     async def behaviour(call: Call) -> None:
         await gate.wait()
         await call.body()

@@ -73,7 +73,7 @@ async def test_cut_at_every_offset(gateway: RunningGateway, upstream: FaultUpstr
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_reset_at_chosen_offsets(gateway: RunningGateway, upstream: FaultUpstream, shape: str) -> None:
-    """Cut by RST, which may overtake bytes that were sent: an error in our shape or an incomplete response."""
+    """Cut by RST, which may overtake what was sent: an error in our shape, or an incomplete response."""
     data = SHAPES[shape]
     for cut in offsets(data, 211):
         upstream.on("/digitaltwins/t1", faults.cut(data[:cut], reset=True))
