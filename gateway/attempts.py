@@ -69,6 +69,7 @@ class RoundTrip:
         attempt = self.attempt
         if isinstance(error, failures.GatewayError):
             attempt.error_type = error.code
+            attempt.sent = not isinstance(error, failures.UpstreamUnreachable | failures.Overloaded)
         elif error is not None:
             attempt.cancelled = isinstance(
                 error, failures.ClientLeft | failures.ResponseCut | asyncio.CancelledError
@@ -101,23 +102,33 @@ class Attempts:
         """
         body = await downstream.body()
         while True:
-            token = await self.tokens.current() if self.tokens is not None else None
+            token = await downstream.race(self.tokens.current()) if self.tokens is not None else None
             trip = self._begin(exchange, span, token)
             try:
                 trip.response = response = await self._send(trip, downstream, body)
+                _note(trip.attempt, response)
+                renewed = await self._renewed(trip, response, downstream, body)
             except BaseException as error:
                 await trip.__aexit__(type(error), downstream.failure or error, None)
                 if downstream.failure is not None:
                     raise downstream.failure from error
-                if not _may_repeat(exchange, error):
+                if not self._may_repeat(exchange, body, error):
                     raise
                 self.metrics.retried("stale_connection")
                 continue
-            _note(trip.attempt, response)
-            if not await self._renewed(trip, response, body):
+            if not renewed:
                 return trip
             await trip.__aexit__(None, None, None)
             self.metrics.retried("token")
+
+    def _may_repeat(self, exchange: Exchange, body: bytes | Upload | None, error: BaseException) -> bool:
+        return (
+            isinstance(error, failures.UpstreamConnectionLost)
+            and self.upstream.engine.keeps_connections
+            and exchange.method in _SAFE
+            and not isinstance(body, Upload)
+            and len(exchange.attempts) == 1
+        )
 
     def _begin(self, exchange: Exchange, span: ServerSpan, token: Token | None) -> RoundTrip:
         attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
@@ -151,13 +162,15 @@ class Attempts:
             authorization=None if trip.token is None else b"Bearer " + trip.token.value.encode("ascii"),
         )
 
-    async def _renewed(self, trip: RoundTrip, response: Response, body: bytes | Upload | None) -> bool:
+    async def _renewed(
+        self, trip: RoundTrip, response: Response, downstream: Downstream, body: bytes | Upload | None
+    ) -> bool:
         """Whether a 401 was met with a new token, and the request can go once more."""
         if response.status != _UNAUTHORIZED or self.tokens is None or trip.token is None:
             return False
         if any(attempt.status == _UNAUTHORIZED for attempt in trip.exchange.attempts[:-1]):
             return False
-        renewed = await self.tokens.replace(trip.token, claims=_claims(response))
+        renewed = await downstream.race(self.tokens.replace(trip.token, claims=_claims(response)))
         return renewed is not None and (body is None or isinstance(body, bytes))
 
 
@@ -167,14 +180,6 @@ def _note(attempt: Attempt, response: Response) -> None:
         attempt.error_type = str(response.status)
     request_id = headers.first(response.headers, b"x-ms-request-id")
     attempt.request_id = request_id.decode("latin-1") if request_id is not None else None
-
-
-def _may_repeat(exchange: Exchange, error: BaseException) -> bool:
-    return (
-        isinstance(error, failures.UpstreamConnectionLost)
-        and exchange.method in _SAFE
-        and len(exchange.attempts) == 1
-    )
 
 
 def _claims(response: Response) -> str | None:

@@ -78,7 +78,8 @@ class Downstream:
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
         if message["type"] == "http.disconnect":
-            self._exchange.client_left = True
+            # The server also says so once a response is complete that came before the body's end.
+            self._exchange.client_left = self._connection.lost
             raise failures.ClientLeft
         self.check()
         piece: bytes = message.get("body", b"")
@@ -172,7 +173,7 @@ class Downstream:
     async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
         body = bytearray()
-        async for piece in pieces:
+        while (piece := await self.race(_next(pieces))) is not None:
             body += piece
             if len(body) > self._limits.observed_body:
                 raise failures.BadUpstreamResponse(
@@ -197,8 +198,9 @@ class Downstream:
         await self._send(message)
 
     def close(self) -> None:
-        """Stop listening for the client's end."""
-        self._connection.on_lost = None
+        """Stop listening for the client's end; the next request on the connection may listen already."""
+        if self._connection.on_lost == self._lost:
+            self._connection.on_lost = None
 
 
 class Upload:

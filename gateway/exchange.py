@@ -52,6 +52,8 @@ class Attempt:
     """An error code of the gateway's, or the status as text for 4xx and 5xx."""
     request_id: str | None = None
     """`x-ms-request-id` of the response."""
+    sent: bool = True
+    """Whether the upstream may have got any of it; false only on evidence."""
     cancelled: bool = False
     """The client left; not an error of the upstream's."""
 

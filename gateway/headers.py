@@ -24,6 +24,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 TRACE = frozenset({b"traceparent", b"tracestate", b"baggage"})
+_TOLD_BEFORE = b"x-gateway-error-normalised"
+"""Stays true of a body that another gateway further up has rewritten."""
 VIA = b"1.1 adt-gateway"
 
 _NONE: frozenset[bytes] = frozenset()
@@ -130,7 +132,7 @@ def to_downstream(headers: RawHeaders) -> RawHeaders:
     out: RawHeaders = []
     framed = False
     for pair in headers:
-        if pair[0] in gone or pair[0].startswith(b"x-gateway-"):
+        if pair[0] in gone or (pair[0].startswith(b"x-gateway-") and pair[0] != _TOLD_BEFORE):
             continue
         if pair[0] == b"content-length":
             # Equal lines say one thing, and are sent once (RFC 9110, section 8.6).

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from gateway.config import Settings
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 _SOCKET_MODE = 0o660
 
 
@@ -62,6 +64,7 @@ def _tcp_socket(host: str, port: int, section: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(
@@ -79,6 +82,7 @@ def _unix_socket(path: Path) -> socket.socket:
             path.unlink()
         listener.bind(str(path))
         path.chmod(_SOCKET_MODE)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(f"listen.unix_socket: cannot listen on {path}: {error.strerror}") from None

@@ -54,6 +54,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._reading = _READING_HEAD
         self._method = "_OTHER"
         self._heard = False
+        self._moved = False
+        self._unfinished = 0
         self._head_bytes = 0
         self._head_deadline: asyncio.TimerHandle | None = None
 
@@ -71,6 +73,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._reading == _READING_HEAD and self._head_deadline is None:
             self._await_head()
+        state = self._reading
+        self._moved = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -83,10 +87,23 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(cause if isinstance(cause, failures.GatewayError) else _unreadable())
         except httptools.HttpParserError:
             self._refuse(_unreadable())
+        else:
+            if self._reading == state and not self._moved:
+                self._wait_on(len(data))
+
+    def _wait_on(self, size: int) -> None:
+        """Count what came without bringing a head to its end, or a body forward.
+
+        The parser keeps an unfinished header line, chunk extension or trailer to itself, and has no limit.
+        """
+        self._unfinished += size
+        if self._unfinished > self.limits_.head_bytes:
+            self._refuse(_head_too_large(self.limits_.head_bytes))
 
     def on_message_begin(self) -> None:
         """Start counting a head."""
         super().on_message_begin()
+        self._move()
         self._method = "_OTHER"
         self._reading = _READING_HEAD
         self._head_bytes = 0
@@ -111,6 +128,7 @@ class StrictProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request to the app, if its target is in origin form (RFC 9112, section 3.2.1)."""
         self._clear_head_deadline()
+        self._move()
         self._reading = _READING_BODY
         self._method = self.parser.get_method().decode("ascii")
         if self._method == "CONNECT":
@@ -125,8 +143,14 @@ class StrictProtocol(HttpToolsProtocol):
         cast("Scope", self.scope)[CONNECTION] = self._connection
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._move()
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End the request; the next head on this connection gets its own deadline."""
+        self._move()
         super().on_message_complete()
         self._reading = _READING_HEAD
 
@@ -148,9 +172,11 @@ class StrictProtocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self.limits_.head_bytes:
-            raise failures.HeadersTooLarge(
-                f"The request head is over {self.limits_.head_bytes} bytes (limits.head_bytes)."
-            )
+            raise _head_too_large(self.limits_.head_bytes)
+
+    def _move(self) -> None:
+        self._moved = True
+        self._unfinished = 0
 
     def _await_head(self) -> None:
         self._head_deadline = self.loop.call_later(self.limits_.head_timeout, self._head_too_slow)
@@ -210,6 +236,10 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+
+def _head_too_large(limit: int) -> failures.HeadersTooLarge:
+    return failures.HeadersTooLarge(f"The request head is over {limit} bytes (limits.head_bytes).")
 
 
 def _unreadable() -> failures.RequestInvalid:

@@ -18,6 +18,8 @@ from gateway.exchange import Exchange, RawHeaders
 from gateway.metrics import Metrics
 from gateway.spans import Spans
 
+_UNAUTHORIZED = 401
+
 _log = logging.getLogger("gateway.proxy")
 
 
@@ -82,7 +84,7 @@ class Proxy:
         rendered = errors.render(
             failure,
             method=exchange.method,
-            sent=_may_have_run(exchange, failure),
+            sent=_may_have_run(exchange),
             trace_id=exchange.trace.trace_id,
         )
         if rendered.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
@@ -109,12 +111,6 @@ def _out_of_time(exchange: Exchange) -> failures.GatewayError:
     return failures.UpstreamTimeout(message) if exchange.attempts else unsent
 
 
-def _may_have_run(exchange: Exchange, failure: failures.GatewayError) -> bool:
-    """Whether the upstream may have carried the request out.
-
-    It has not where it answered 401, nor in the attempt that this failure ended before a byte was sent.
-    """
-    attempts = exchange.attempts
-    if failures.REGISTRY[failure.code].retry_after and attempts and attempts[-1].status is None:
-        attempts = attempts[:-1]
-    return any(attempt.status != 401 for attempt in attempts)  # noqa: PLR2004 - RFC 9110, section 15.5.2
+def _may_have_run(exchange: Exchange) -> bool:
+    """Whether the upstream may have carried the request out; it has not where it answered 401."""
+    return any(attempt.sent and attempt.status != _UNAUTHORIZED for attempt in exchange.attempts)

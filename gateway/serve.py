@@ -23,11 +23,12 @@ import uvicorn
 from gateway.access_log import LogOutput
 from gateway.app import Gateway, open_gateway
 from gateway.config import Listen, Settings
-from gateway.listeners import Addresses, Listeners
+from gateway.listeners import BACKLOG, Addresses, Listeners
 from gateway.protocol import strict_protocol
 
+_ADMIN_GRACE = 1
+"""Seconds an admin request under way gets to end; a scraper that does not read holds nobody up."""
 _log = logging.getLogger("gateway.serve")
-_BACKLOG = 2048
 
 
 class _Server(uvicorn.Server):
@@ -94,7 +95,7 @@ async def serve(
     try:
         async with open_gateway(settings, environ, log) as gateway:
             data = _Server(_data_config(gateway, settings))
-            admin = _Server(_config(gateway.admin_app))
+            admin = _Server(_config(gateway.admin_app, timeout_graceful_shutdown=_ADMIN_GRACE))
             # Left in reverse order: data finishes what is in flight, and only then does admin go.
             async with (
                 _forced_by(stop, data, admin),
@@ -130,6 +131,8 @@ async def _running(server: _Server, listener: socket.socket) -> AsyncIterator[No
     listening = asyncio.create_task(server.listening.wait())
     try:
         await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
         yield
     finally:
         listening.cancel()
@@ -171,7 +174,7 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
         date_header=False,
         proxy_headers=False,
         ws="none",
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
         **more,
     )
 

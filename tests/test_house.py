@@ -20,7 +20,11 @@ CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
     "downstream", "listeners",
 }  # fmt: skip
-PURE = {"headers": {"admission", "upstream"}, "deadline": {"upstream"}}
+PURE = {
+    "headers": {"admission", "jobs", "upstream"},
+    "deadline": {"upstream"},
+    "bodies": {"errors"},
+}
 """Pure functions that a room may use: which room, and why not more."""
 
 OUTSIDE = {

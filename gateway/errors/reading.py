@@ -4,18 +4,17 @@ Everything here comes from outside and may be anything; nothing raises.
 """
 
 import re
-import zlib
 from collections.abc import Iterable
 
 import msgspec
 
+from gateway.bodies import decoded
 from gateway.errors.body import MESSAGE_LIMIT
 from gateway.errors.shapes import Found, recognise
 
 DECODED_CAP = 256 * 1024
 """Most bytes that a compressed body may decode to."""
 
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _BOM = b"\xef\xbb\xbf"
 _JSON = re.compile(rb"(?:application|text)/(?:[a-z0-9.!#$&^_-]+\+)*json")
 _PROBLEM = b"application/problem+json"
@@ -42,21 +41,11 @@ def plain(body: bytes, codings: Iterable[bytes]) -> bytes | None:
     names = [name.strip().lower() for value in codings for name in value.split(b",")]
     names = [name for name in names if name not in {b"", b"identity"}]
     if names and body:
-        known = len(names) == 1 and names[0] in {b"gzip", b"x-gzip", b"deflate"}
-        inflated = _inflate(body) if known else None
+        inflated = decoded(body, names[0], DECODED_CAP) if len(names) == 1 else None
         if inflated is None:
             return None
         body = inflated
     return body.removeprefix(_BOM)
-
-
-def _inflate(body: bytes) -> bytes | None:
-    inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        out = inflate.decompress(body, DECODED_CAP + 1)
-    except zlib.error:
-        return None
-    return out if inflate.eof and len(out) <= DECODED_CAP else None
 
 
 def understand(body: bytes, media: bytes) -> Found:

@@ -12,6 +12,7 @@ from typing import Final, get_args
 import msgspec
 
 from gateway.exchange import Exchange, RawHeaders
+from gateway.headers import first
 from gateway.jobs.instants import NANOSECONDS
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.model import JobState, SpanContext, printable
@@ -135,16 +136,12 @@ def _asked(exchange: Exchange) -> float | None:
 
 
 def _operation_id(headers: RawHeaders) -> str | None:
-    text = (_first(headers, b"operation-id") or b"").decode("latin-1")
+    text = (first(headers, b"operation-id") or b"").decode("latin-1")
     return text if is_usable_id(text) else None
 
 
 def _is_unknown_job(headers: RawHeaders, body: bytes | None) -> bool:
     """Whether a 404 is about the job; one about the host or the tenant says nothing of it."""
-    value = _first(headers, b"x-ms-error-code")
+    value = first(headers, b"x-ms-error-code")
     code = value.decode("latin-1") if value else read_error_code(body or b"")
     return code is not None and code.strip().lower() in _NOT_FOUND
-
-
-def _first(headers: RawHeaders, name: bytes) -> bytes | None:
-    return next((value for key, value in headers if key == name), None)

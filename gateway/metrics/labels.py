@@ -13,7 +13,6 @@ OTHER = "other"
 """The same for error codes, reasons and sources."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
-ORIGINS = ("gateway", "upstream")
 TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
 TOKEN_RESULTS = ("success", "failure")
 RETRY_REASONS = ("token", "stale_connection")

@@ -22,6 +22,7 @@ class HttpxEngine:
     """Sends to one origin, each time over a new connection."""
 
     name = "httpx"
+    keeps_connections = False
 
     def __init__(
         self, origin: str, *, connect_timeout: float, tls: ssl.SSLContext, proxy: str | None, slots: int

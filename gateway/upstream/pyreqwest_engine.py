@@ -44,6 +44,7 @@ class PyreqwestEngine:
     """Sends to one origin, over kept connections."""
 
     name = "pyreqwest"
+    keeps_connections = True
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class Outbound:
 
 
 class Response(Protocol):
-    """A response whose head has arrived. `read` and `aclose` raise nothing but GatewayErrors."""
+    """A response whose head has arrived."""
 
     status: int
     headers: RawHeaders
@@ -70,6 +70,8 @@ class Engine(Protocol):
     """An HTTP client that adds nothing, follows nothing, decodes nothing and keeps no cookies."""
 
     name: str
+    keeps_connections: bool
+    """Whether a request may go out on a connection that was used before, and may have died since."""
 
     async def send(self, request: Outbound) -> Response:
         """Send and wait for the final response head.

@@ -91,12 +91,15 @@ async def test_write_is_delivered_at_most_once(
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_read_is_sent_twice_at_most(
-    patience: RunningGateway, upstream: FaultUpstream, fault: str
+    patience: RunningGateway, upstream: FaultUpstream, fault: str, engine: str
 ) -> None:
-    """A GET is sent once more where its connection ended before a whole head, and for nothing else."""
+    """A GET is sent once more where its connection ended before a whole head, and for nothing else.
+
+    Only where connections are kept can one have died meanwhile: never on httpx.
+    """
     upstream.on("/digitaltwins/t1", FAULTS[fault])
     await ask(patience)
-    assert len(upstream.requests) == (2 if fault in BEFORE_THE_HEAD else 1)
+    assert len(upstream.requests) == (2 if fault in BEFORE_THE_HEAD and engine == "pyreqwest" else 1)
 
 
 async def test_kept_connection_that_died(engine: str) -> None:
@@ -121,10 +124,10 @@ async def test_kept_connection_that_died(engine: str) -> None:
                 assert len(set(paths)) == len(paths)
 
 
-async def test_retry_of_a_read_is_counted(engine: str, upstream: FaultUpstream) -> None:
+async def test_retry_of_a_read_is_counted(upstream: FaultUpstream) -> None:
     """The second attempt shows in the metric and in the log, and the app sees only its answer."""
     upstream.on("/digitaltwins/t1", faults.cut(), faults.reply(200, b"second"))
-    async with running_gateway(upstream.origin, upstream={"engine": engine}) as gateway:
+    async with running_gateway(upstream.origin) as gateway:
         response = await ask(gateway)
         assert await sample(gateway, 'adt_gateway_retries_total{reason="stale_connection"}') == 1
     assert (response.status, response.body) == (200, b"second")

@@ -82,13 +82,16 @@ async def test_upstream_timeout(engine: str, upstream: FaultUpstream) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_upstream_connection_lost(
-    gateway: RunningGateway, upstream: FaultUpstream, method: str
+    gateway: RunningGateway, upstream: FaultUpstream, method: str, engine: str
 ) -> None:
-    """Sent, and the connection broke: 502 without Retry-After; only GET and HEAD were sent once more."""
+    """Sent, and the connection broke: 502 without Retry-After.
+
+    Only GET and HEAD were sent once more, and only where connections are kept and may have died.
+    """
     upstream.on("/digitaltwins/t1", faults.cut(b"HTTP/1.1 200"))
     response = await ask(gateway, method=method, body=b"{}" if method in {"PUT", *WRITES} else None)
     _gateways_own(response, method, "GatewayUpstreamConnectionLost", 502, retry_after=False)
-    assert len(upstream.requests) == (2 if method in {"GET", "HEAD"} else 1)
+    assert len(upstream.requests) == (2 if method in {"GET", "HEAD"} and engine == "pyreqwest" else 1)
 
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -136,8 +136,13 @@ async def test_upload_reaches_the_upstream_while_it_is_sent(
     assert upstream.last.size == 200_000
 
 
-async def test_early_answer_ends_an_upload(gateway: RunningGateway, upstream: FaultUpstream) -> None:
-    """An upstream that answers before it has the body: the app gets that answer."""
+async def test_early_answer_ends_an_upload(
+    gateway: RunningGateway, upstream: FaultUpstream, engine: str
+) -> None:
+    """An upstream that answers and closes before it has the body: the app gets that answer.
+
+    httpx may find only the broken connection; the app is then told of that.
+    """
 
     async def refuse(call: Call) -> None:
         await call.send_head(413, [(b"Content-Length", b"0"), (b"Connection", b"close")])
@@ -148,7 +153,7 @@ async def test_early_answer_ends_an_upload(gateway: RunningGateway, upstream: Fa
         sending = asyncio.create_task(client.offer(request(method="PUT", body=b"x" * 20_000_000)))
         response = await client.response()
         await sending
-    assert response.status in {413, 502}
+    assert response.status in ({413} if engine == "pyreqwest" else {413, 502})
     assert error_of(response, origin="upstream" if response.status == 413 else "gateway")
 
 
