@@ -28,6 +28,8 @@ _TOLD_BEFORE = b"x-gateway-error-normalised"
 """Stays true of a body that another gateway further up has rewritten."""
 VIA = b"1.1 adt-gateway"
 
+_DIGITS = 19
+"""Digits of the largest Content-Length that every peer reads alike: it fits into 64 bits."""
 _NONE: frozenset[bytes] = frozenset()
 _ALWAYS_END_TO_END = frozenset({b"", b"content-length", b"content-type"})
 _ENDS_HERE = HOP_BY_HOP | TRACE | {b"host", b"expect", b"via", b"http2-settings"}
@@ -67,7 +69,7 @@ def _line_problem(name: bytes, value: bytes, guarded: frozenset[bytes]) -> str |
         return "a header value is neither ASCII nor UTF-8"
     if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
         return "a header name imitates one of the gateway's"
-    if name == b"content-length" and not value.isdigit():
+    if name == b"content-length" and not (value.isdigit() and len(value) <= _DIGITS):
         return "a content-length that is not a number"
     if name == b"transfer-encoding" and value.lower() != b"chunked":
         return "a transfer-encoding other than chunked"

@@ -18,10 +18,13 @@ from uvicorn.server import ServerState
 
 from gateway import failures
 from gateway.arrival import CONNECTION, REFUSAL, Connection, Scope
+from gateway.budget import Budget
 from gateway.config import Limits
 
 _SILENT = logging.getLogger("gateway.protocol")
 _SILENT.setLevel(logging.CRITICAL + 1)
+_PIPELINE = 64
+"""Requests that may wait behind the one under way; one read of a socket can hold thousands."""
 _READING_HEAD = 0
 _READING_BODY = 1
 _CLOSED = 2
@@ -54,9 +57,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._reading = _READING_HEAD
         self._method = "_OTHER"
         self._heard = False
-        self._moved = False
-        self._unfinished = 0
-        self._head_bytes = 0
+        self._budget = Budget(self.limits_.head_bytes)
         self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -73,10 +74,10 @@ class StrictProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._reading == _READING_HEAD and self._head_deadline is None:
             self._await_head()
-        state = self._reading
-        self._moved = False
+        self._budget.before()
         try:
             self.parser.feed_data(data)
+            self._budget.after(len(data))
         except httptools.HttpParserUpgrade:
             # The request has been handed on without its Upgrade; what follows would be in another protocol.
             self._reading = _CLOSED
@@ -87,30 +88,19 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(cause if isinstance(cause, failures.GatewayError) else _unreadable())
         except httptools.HttpParserError:
             self._refuse(_unreadable())
-        else:
-            if self._reading == state and not self._moved:
-                self._wait_on(len(data))
-
-    def _wait_on(self, size: int) -> None:
-        """Count what came without bringing a head to its end, or a body forward.
-
-        The parser keeps an unfinished header line, chunk extension or trailer to itself, and has no limit.
-        """
-        self._unfinished += size
-        if self._unfinished > self.limits_.head_bytes:
-            self._refuse(_head_too_large(self.limits_.head_bytes))
+        except failures.GatewayError as failure:
+            self._refuse(failure)
 
     def on_message_begin(self) -> None:
         """Start counting a head."""
         super().on_message_begin()
-        self._move()
+        self._budget.begin()
         self._method = "_OTHER"
         self._reading = _READING_HEAD
-        self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
-        self._count(len(url))
+        self._budget.take(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -118,7 +108,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self._reading != _READING_HEAD:
             return
         value = value.strip(b" \t")  # RFC 9110, section 5.5: white space around a value is not part of it
-        self._count(len(name) + len(value) + 4)
+        self._budget.take(len(name) + len(value) + 4)
         if len(self.headers) >= self.limits_.header_count:
             raise failures.HeadersTooLarge(
                 f"More than {self.limits_.header_count} headers (limits.header_count)."
@@ -128,7 +118,7 @@ class StrictProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request to the app, if its target is in origin form (RFC 9112, section 3.2.1)."""
         self._clear_head_deadline()
-        self._move()
+        self._budget.move()
         self._reading = _READING_BODY
         self._method = self.parser.get_method().decode("ascii")
         if self._method == "CONNECT":
@@ -138,6 +128,8 @@ class StrictProtocol(HttpToolsProtocol):
             raise failures.RequestInvalid("Only HTTP/1.0 and HTTP/1.1 are spoken here.")
         if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
             raise failures.RequestInvalid("HTTP/1.0 has no transfer-encoding.")  # RFC 9112, section 6.1
+        if len(self.pipeline) >= _PIPELINE:
+            raise failures.RequestInvalid(f"More than {_PIPELINE} requests wait on this connection.")
         if not self.url.startswith(b"/") or self.url.startswith(b"//") or b"#" in self.url:
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
         cast("Scope", self.scope)[CONNECTION] = self._connection
@@ -145,12 +137,18 @@ class StrictProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        self._move()
+        self._budget.move()
         super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Go on with what was pipelined; uvicorn would read more for each answer, and pile it up."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """End the request; the next head on this connection gets its own deadline."""
-        self._move()
+        self._budget.move()
         super().on_message_complete()
         self._reading = _READING_HEAD
 
@@ -168,15 +166,6 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         return
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits_.head_bytes:
-            raise _head_too_large(self.limits_.head_bytes)
-
-    def _move(self) -> None:
-        self._moved = True
-        self._unfinished = 0
 
     def _await_head(self) -> None:
         self._head_deadline = self.loop.call_later(self.limits_.head_timeout, self._head_too_slow)
@@ -236,10 +225,6 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
-
-
-def _head_too_large(limit: int) -> failures.HeadersTooLarge:
-    return failures.HeadersTooLarge(f"The request head is over {limit} bytes (limits.head_bytes).")
 
 
 def _unreadable() -> failures.RequestInvalid:

@@ -81,6 +81,21 @@ async def test_large_get_is_not_repeated(engine: str, upstream: FaultUpstream) -
     assert len(upstream.requests) == 1
 
 
+async def test_app_that_pipelines_without_reading(upstream: FaultUpstream) -> None:
+    """Requests pile up to a bound behind the one under way; then the connection ends with a refusal."""
+    gate = asyncio.Event()
+    upstream.on("/digitaltwins/t1", faults.gated(gate, faults.reply(200, b"first")))
+    async with running_gateway(upstream.origin) as gateway:
+        async with connected(gateway) as client:
+            await client.send(request() + request("/next") * 1000)
+            await upstream.received(1)
+            gate.set()
+            statuses = [(await client.response()).status for _ in range(66)]
+            await client.until_close()
+        assert statuses == [200] * 65 + [400]
+        assert len(upstream.requests) == 65
+
+
 async def test_scraper_that_does_not_read(upstream: FaultUpstream) -> None:
     """A peer of the admin listener that never reads its answers does not keep the gateway from ending."""
     async with running_gateway(upstream.origin) as gateway:
