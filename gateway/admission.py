@@ -20,6 +20,7 @@ _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
+_HIGHEST_PORT = 65_535
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 
 
@@ -128,7 +129,9 @@ def check_target(raw_path: bytes, query: bytes) -> None:
 def host_name(host: bytes) -> str | None:
     """The name in a Host header, lower case and without its port; None where it is malformed."""
     match = _HOST.fullmatch(host.decode("latin-1").lower())
-    return match[1] if match else None
+    if match is None or int(match[2] or 0) > _HIGHEST_PORT:
+        return None
+    return match[1]
 
 
 def _origin(url: str) -> str:

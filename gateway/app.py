@@ -61,12 +61,10 @@ async def open_gateway(
         observer = JobObserver(ledger)
         metrics.watch_jobs(ledger.snapshot)
         metrics.watch_job_bodies(lambda: dict(observer.unreadable.items()))
-        attempts = _attempts(settings, origin, upstream, tokens, metrics)
-        answers = _answers(settings, origin, observer, metrics)
         proxy = Proxy(
             admission=_admission(settings),
-            attempts=attempts,
-            answers=answers,
+            attempts=_attempts(settings, origin, upstream, tokens, metrics),
+            answers=_answers(settings, origin, observer, metrics),
             spans=spans,
             metrics=metrics,
             access_log=AccessLog(log),
@@ -78,7 +76,7 @@ async def open_gateway(
             settings.admin,
             metrics=metrics,
             health=checks,
-            status=status.Status(settings, tokens, checks),
+            status=status.Status(settings, tokens, ledger, checks),
             jobs=status.LedgerView(ledger),
         )
         yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, drain=drain)

@@ -62,9 +62,10 @@ def health(settings: Settings, upstream: Upstream, tokens: Tokens | None, drain:
 class Status:
     """`/api/status`: the gateway at a glance; holds no secret."""
 
-    def __init__(self, settings: Settings, tokens: Tokens | None, checks: Health) -> None:
+    def __init__(self, settings: Settings, tokens: Tokens | None, ledger: Ledger, checks: Health) -> None:
         self._settings = settings
         self._tokens = tokens
+        self._ledger = ledger
         self._checks = checks
         self._started = time.time()
 
@@ -79,5 +80,6 @@ class Status:
                 "baseUrl": self._settings.upstream.base_url,
                 "engine": self._settings.upstream.engine,
             },
+            "jobs": {"known": len(self._ledger), "lastSeenOn": self._ledger.snapshot().last_sync},
             "token": None if self._tokens is None else asdict(self._tokens.state()),
         }

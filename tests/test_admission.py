@@ -51,6 +51,8 @@ def _exchange(
         (b"", None),
         (b":8080", None),
         (b"a,b", None),
+        (b"localhost:65535", "localhost"),
+        (b"localhost:65536", None),
         (b"a, localhost", None),
         (b"user@localhost", None),
         (b"localhost/path", None),
