@@ -9,6 +9,7 @@ app            composition root: builds the long-lived objects, mounts proxy and
 serve          two listeners in one process and one loop; readiness, drain, shutdown
 listeners      the open sockets, before anything is served
 protocol       the server's HTTP/1.1 protocol, made strict
+lingering      closing in two steps, so that a refusal reaches an app that is still sending
 budget         how many bytes of a request may come before it gets anywhere
 exchange       the record of one request: what arrived, was decided, happened, and when
 failures       every way in which the gateway itself fails

@@ -20,6 +20,7 @@ from gateway import failures
 from gateway.arrival import CONNECTION, REFUSAL, Connection, Scope
 from gateway.budget import Budget
 from gateway.config import Limits
+from gateway.lingering import Lingering
 
 _SILENT = logging.getLogger("gateway.protocol")
 _SILENT.setLevel(logging.CRITICAL + 1)
@@ -63,6 +64,7 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head; uvicorn would wait for ever."""
         super().connection_made(transport)
+        self.transport = Lingering(transport, unread=self._is_unread, drop=self._drop)
         self._connection = Connection(transport.abort)
         self._await_head()
 
@@ -156,10 +158,17 @@ class StrictProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._clear_head_deadline()
         self._reading = _CLOSED
-        super().connection_lost(exc)
         self._connection.lost = True
+        super().connection_lost(exc)
         if self._connection.on_lost is not None:
             self._connection.on_lost()
+
+    def _is_unread(self) -> bool:
+        return self._reading != _READING_HEAD and not self._connection.lost
+
+    def _drop(self) -> None:
+        self._reading = _CLOSED
+        self.flow.resume_reading()
 
     def _should_upgrade(self) -> bool:
         return False

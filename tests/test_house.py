@@ -124,7 +124,17 @@ def test_every_room_has_its_test() -> None:
     """Each room is named by a test file of its own, or by the folder of its tests."""
     tests = {path.name for path in (ROOT / "tests").iterdir()}
     untold = {"__init__", "__main__", "_version", "app", "serve", "protocol", "proxy", "attempts", "answer"}
-    untold |= {"arrival", "budget", "downstream", "listeners", "cli", "demo", "status", "exchange"}
+    untold |= {
+        "arrival",
+        "budget",
+        "lingering",
+        "downstream",
+        "listeners",
+        "cli",
+        "demo",
+        "status",
+        "exchange",
+    }
     for room in {room_of(path) for path in SOURCES} - untold:
         assert any(name == room or name.startswith(f"test_{room}") for name in tests), room
 

@@ -43,6 +43,27 @@ async def test_line_without_an_end(gateway: RunningGateway, start: bytes) -> Non
     assert sent <= FAR_TOO_MUCH
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"PUT /digitaltwins/t1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n", 413),
+        (b"PUT /digitaltwins/t1 HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 8388608\r\n\r\n", 421),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Endless: ", 431),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+async def test_refusal_of_what_is_still_sent(upstream: FaultUpstream, head: bytes, status: int) -> None:
+    """An app that reads only after it has sent 8 MiB gets the refusal, not a reset."""
+    async with (
+        running_gateway(upstream.origin, limits={"request_body": 1000}) as gateway,
+        connected(gateway) as client,
+    ):
+        await client.send(head, b"a" * 8_388_608)
+        response = await client.response()
+        assert (response.status, response.complete) == (status, True)
+        await client.until_close()
+
+
 async def test_app_that_leaves_its_second_request(upstream: FaultUpstream) -> None:
     """On a kept connection the end of one exchange does not deafen the next to the app's leaving."""
     begun, left = asyncio.Event(), asyncio.Event()
