@@ -125,6 +125,7 @@ async def test_scraper_that_does_not_read(upstream: FaultUpstream) -> None:
             await scraper.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400)
             gateway.stop.ask()
             await asyncio.wait_for(gateway.serving, GUARD)
+    assert gateway.serving.done()
 
 
 async def test_port_that_listens_already() -> None:
