@@ -23,6 +23,8 @@ CAPACITY = 8192
 """Lines waiting to be written."""
 MAX_MESSAGE = 8192
 MAX_TRACEBACK_LINES = 200
+GATHER = 0.02
+"""Seconds a line may wait for others to be written with."""
 NANOSECONDS = 1_000_000_000
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -54,6 +56,7 @@ class LogOutput:
         self._processors = _processors(log, colors=stream.isatty())
         self._queue: SimpleQueue[EventDict | None] = SimpleQueue()
         self._lock = threading.Lock()
+        self._ending = threading.Event()
         self._dropped = 0
         self._closed = False
         self._undo: list[Callable[[], None]] = []
@@ -88,11 +91,15 @@ class LogOutput:
         self._undo.clear()
         if not self._closed:
             self._closed = True
+            self._ending.set()
             self._queue.put(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
         while (event := self._queue.get()) is not None:
+            if self._queue.empty():
+                # Woken for each line, this thread and the event loop would fight for the interpreter.
+                self._ending.wait(GATHER)
             try:
                 self._stream.write(f"{self._render(event)}\n")
                 if self._queue.empty():
