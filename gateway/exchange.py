@@ -24,6 +24,8 @@ class Route:
     """`add`, `get`, `list`, `cancel` or `delete` on the jobs routes."""
     pages: bool = False
     """Whether a 200 may carry `nextLink`."""
+    jobs_api: bool = False
+    """Whether the upstream counts the request against its jobs rate; some that match no template too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,12 @@ class Exchange:
     job_id: str | None = None
     job_status: str | None = None
     """Status of the job as the response told it; free text, never a label."""
+    active_job: str | None = None
+    """`<kind>/<id>` of the job in the way, where the upstream answered JobLimitReached and it is known."""
+    read_result: str | None = None
+    """How a read of jobs was answered: `hit`, `collapsed`, `batched`, `miss` or `bypass`."""
+    added_headers: RawHeaders = field(default_factory=list)
+    """Response headers of the gateway's own, besides those that every response has."""
 
     bytes_in: int = 0
     bytes_out: int = 0
@@ -103,6 +111,8 @@ class Exchange:
     """Seconds spent waiting for the app to send its body or to take the response."""
     upstream_wait: float = 0.0
     """Seconds spent waiting for the upstream, apart from `app_wait`: for the head and each piece."""
+    rate_wait: float = 0.0
+    """Seconds spent waiting for a turn at the Jobs API."""
     finished: float | None = None
     client_left: bool = False
     cut: bool = False
@@ -117,6 +127,7 @@ class Exchange:
 
     @property
     def own_seconds(self) -> float:
-        """Seconds the gateway itself took: all of it, less waiting for the upstream and for the app."""
+        """Seconds the gateway itself took: all of it, less waiting for the upstream, the app and a turn."""
         finished = self.finished if self.finished is not None else self.started
-        return max(0.0, finished - self.started - self.upstream_wait - self.app_wait)
+        waited = self.upstream_wait + self.app_wait + self.rate_wait
+        return max(0.0, finished - self.started - waited)

@@ -8,6 +8,7 @@
     ├── TokenUnavailable         503  nothing was sent
     ├── Overloaded               503  nothing was sent
     ├── Draining                 503  nothing was sent
+    ├── RateLimited              429  nothing was sent
     ├── RequestInvalid           400
     ├── RequestTooLarge          413, 431 for headers
     ├── RequestTimeout           408
@@ -67,6 +68,12 @@ _CODES = (
     ),
     ErrorCode("GatewayOverloaded", 503, "Every upstream connection is in use.", retry_after=True),
     ErrorCode("GatewayDraining", 503, "The gateway is shutting down.", retry_after=True),
+    ErrorCode(
+        "GatewayRateLimited",
+        429,
+        "The wait for a turn at the Jobs API is longer than the caller can wait; nothing was sent.",
+        retry_after=True,
+    ),
     ErrorCode(
         "GatewayRequestInvalid", 400, "A request line, header or framing the gateway will not forward."
     ),
@@ -150,6 +157,12 @@ class Draining(GatewayError):
     """The gateway is shutting down; nothing was sent."""
 
     code = "GatewayDraining"
+
+
+class RateLimited(GatewayError):
+    """No turn at the Jobs API within the time the caller can wait; nothing was sent."""
+
+    code = "GatewayRateLimited"
 
 
 class RequestInvalid(GatewayError):

@@ -10,6 +10,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from gateway.exchange import Route
 
 UNMATCHED = Route("unmatched")
+UNMATCHED_JOBS = Route("unmatched", jobs_api=True)
 
 _TABLE = (
     ("POST GET", "/models"),
@@ -67,7 +68,7 @@ def _segments(template: str) -> Segments:
 def _route(method: str, template: str) -> Route:
     key = f"{method} {template}"
     kind, operation = _JOBS.get(key, (None, None))
-    return Route(template, job_kind=kind, operation=operation, pages=key in _PAGED)
+    return Route(template, job_kind=kind, operation=operation, pages=key in _PAGED, jobs_api=kind is not None)
 
 
 _BY_SHAPE: dict[tuple[bytes, int], list[tuple[Segments, dict[str, Route]]]] = {}
@@ -87,12 +88,17 @@ def match(method: str, raw_path: bytes) -> Route:
             continue
         route = routes.get(method)
         if route is None:
-            return UNMATCHED
+            break
         if route.job_kind is not None and len(segments) > 2:  # noqa: PLR2004 - /jobs/<kind>/<id>
             job_id = unquote(parts[3].decode("ascii", "replace"), errors="replace")
-            return Route(route.template, route.job_kind, job_id, route.operation)
+            return Route(route.template, route.job_kind, job_id, route.operation, jobs_api=True)
         return route
-    return UNMATCHED
+    return UNMATCHED_JOBS if _reads_as_jobs(raw_path) else UNMATCHED
+
+
+def _reads_as_jobs(raw_path: bytes) -> bool:
+    """Whether a lenient upstream may take the path for one of the Jobs API."""
+    return unquote_to_bytes(raw_path).lower().split(b"/")[1:2] == [b"jobs"]
 
 
 def _fits(segments: Segments, parts: list[bytes]) -> bool:

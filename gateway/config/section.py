@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Staleness = Annotated[float, Field(ge=0, le=3_600)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Size = Annotated[int, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.config.auth_sections import Auth
-from gateway.config.section import Port, Seconds, Secret, Section, Size
+from gateway.config.section import Port, Seconds, Secret, Section, Size, Staleness
 
 
 class ListenTls(Section):
@@ -111,10 +111,44 @@ class Tracing(Section):
 
 
 class Jobs(Section):
-    """`jobs`: what is known of import and deletion jobs."""
+    """`jobs`: what is known of import and deletion jobs, and how the Jobs API is called."""
 
     max_tracked: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Jobs kept in the ledger; the oldest finished ones leave first."""
+    store: str = "memory"
+    """Where the ledger lives: memory, or sqlite:///path, a file on a local volume; it survives a restart."""
+    coalesce: bool = True
+    """Identical reads of jobs become one upstream request; only where the gateway owns the token."""
+    max_staleness: Staleness = 1.0
+    """Give a kept answer again for this time since its upstream request was sent; 0 keeps none."""
+    terminal_staleness: Staleness = 1.0
+    """The same for a job that has ended; a longer one may show an id that was used again elsewhere."""
+    batch: bool = True
+    """Let one list request answer the waiting reads of several jobs."""
+    rate: Annotated[float, Field(ge=0, le=1_000)] = 1.0
+    """Jobs requests per second to the upstream; 0 switches the pacing off."""
+    burst: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """Jobs requests that may go out at once after a pause."""
+    max_wait: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    """Longest wait for a turn, then 429; a caller's `Prefer: wait=N` lowers it."""
+    max_queued: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Jobs requests that may wait for a turn; more get 429 at once."""
+    watch: Literal["seen", "all", "off"] = "seen"
+    """Follow unfinished jobs to their end: those that were seen, all (lists to find others), or off."""
+    span: Literal["child", "link"] = "child"
+    """A finished job's span: a child of the request that created it, or a trace of its own with a link."""
+    writes_once: bool = True
+    """Send a job write that an SDK repeats with the same x-ms-client-request-id once, for 10 minutes."""
+    inject_operation_id: bool = False
+    """Add an operation-id, made from x-ms-client-request-id, to deletions that have none."""
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file of a `sqlite:///path` store, always absolute; None for any other text."""
+        scheme, _, path = self.store.partition("://")
+        if scheme != "sqlite" or not path.strip("/") or not path.startswith("/") or "\x00" in path:
+            return None
+        return Path("/" + path.lstrip("/"))
 
 
 class Limits(Section):
@@ -149,6 +183,8 @@ class Metrics(Section):
 
     extra_error_codes: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], ...] = ()
     """Further upstream error codes that may be label values; others count as "other"."""
+    job_series: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Show adt_job_info and adt_job_status for this many of the newest jobs; 0 shows none."""
 
 
 class Log(Section):

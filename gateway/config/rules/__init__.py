@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.problem import Problem
-from gateway.config.rules import auth, entra, inbound, limits, listen, tracing, upstream
+from gateway.config.rules import auth, entra, inbound, jobs, limits, listen, tracing, upstream
 from gateway.config.rules.given import Given
 
 __all__ = ["RULES", "Given", "Rule", "check"]
@@ -27,6 +27,7 @@ RULES = (
     Rule(upstream.proxy, ("upstream.proxy",)),
     Rule(upstream.ca_file, ("upstream.ca_file",)),
     Rule(limits.drain, ("limits.drain_delay", "limits.drain_timeout")),
+    Rule(jobs.store, ("jobs.store",)),
     Rule(listen.listen_host, ("listen.host",)),
     Rule(listen.exposure, ("listen.host", "listen.unix_socket", "listen.tls", "auth.inbound")),
     Rule(listen.unix_socket, ("listen.unix_socket",)),
