@@ -1,0 +1,16 @@
+"""Shared reads: many callers that ask for the same become one request to the upstream.
+
+request   which reads can be shared, and what makes two of them the same
+answer    what came back, and how it is given to a caller
+shelf     answers kept for a moment, bounded
+flight    one read under way, and the callers that wait for it
+page      the jobs on a page, as the bytes they came in
+batch     one list request in place of several reads
+shared    the room's verb
+"""
+
+from gateway.jobs.reads.answer import BYPASS, Given, ReadAnswer, Unshared
+from gateway.jobs.reads.request import ReadKey, read_key
+from gateway.jobs.reads.shared import Caller, SharedReads
+
+__all__ = ["BYPASS", "Caller", "Given", "ReadAnswer", "ReadKey", "SharedReads", "Unshared", "read_key"]

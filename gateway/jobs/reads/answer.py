@@ -1,0 +1,87 @@
+"""What came back from the upstream, and how it is given to a caller."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from gateway.exchange import Attempt, Exchange, RawHeaders, TraceIds
+
+How = Literal["hit", "collapsed", "batched", "miss"]
+
+_STATUS: Final = {
+    ("hit", False): b"adt-gateway; hit",
+    ("miss", False): b"adt-gateway; fwd=miss",
+    ("collapsed", False): b"adt-gateway; fwd=miss; collapsed",
+    ("batched", True): b"adt-gateway; fwd=miss; detail=batched",
+    ("collapsed", True): b"adt-gateway; fwd=miss; collapsed; detail=batched",
+    ("hit", True): b"adt-gateway; hit; detail=batched",
+}
+"""`Cache-Status` (RFC 9211) by how the caller was answered, and whether a list answered for it."""
+
+BYPASS: Final = (b"cache-status", b"adt-gateway; fwd=bypass")
+
+_PERSONAL: Final = frozenset({b"set-cookie", b"x-ms-client-request-id", b"age"})
+"""Response headers that are about one caller, or one moment."""
+
+
+class Rest(Protocol):
+    """A body too large to be kept, that is still coming."""
+
+    async def read(self) -> bytes | None:
+        """The next piece; None at the end."""
+
+    async def aclose(self) -> None:
+        """Give it up."""
+
+
+class Unshared(Exception):
+    """The answer is too large to be shared: each caller asks for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """An upstream's answer as it came, its links not rewritten."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+    sent_at: float
+    """When the upstream request was sent, on the clock of the timers."""
+    trace: TraceIds
+    """The span of the request that fetched it."""
+    attempts: list[Attempt] = field(default_factory=list)
+    job_id: str | None = None
+    job_status: str | None = None
+    batched: bool = False
+    rest: Rest | None = None
+    """What follows `body` where it was too large to be read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer for one caller."""
+
+    answer: ReadAnswer
+    how: How
+    age: float | None = None
+    """Seconds since it was sent, where it was kept."""
+
+    @property
+    def result(self) -> How:
+        """How the metric counts it."""
+        return "batched" if self.answer.batched and self.how == "miss" else self.how
+
+    def headers(self, exchange: Exchange) -> RawHeaders:
+        """The upstream's headers as this caller gets them; what was about another caller is left out."""
+        fetched_here = self.result in {"miss", "batched"}
+        kept = self.answer.headers
+        if not fetched_here:
+            echoes = any(name == b"x-ms-client-request-id" for name, _ in kept)
+            kept = [pair for pair in kept if pair[0] not in _PERSONAL]
+            own = exchange.header(b"x-ms-client-request-id")
+            if echoes and own is not None:
+                kept.append((b"x-ms-client-request-id", own))
+        status = _STATUS[self.result, self.answer.batched]
+        told = [(b"cache-status", status)]
+        if self.age is not None:
+            told.append((b"age", b"%d" % self.age))
+        return [*kept, *told]

@@ -1,0 +1,123 @@
+"""One read under way, and the callers that wait for it, each with a deadline of its own."""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from gateway import failures
+from gateway.exchange import Exchange
+from gateway.jobs.governor import Governor, Priority, Ticket, TimerHandle, Timers
+from gateway.jobs.reads.answer import ReadAnswer, Unshared
+from gateway.jobs.reads.batch import Batch
+from gateway.jobs.reads.request import BatchKey, ReadKey
+
+Fetch = Callable[[Exchange], Awaitable[ReadAnswer]]
+"""Sends a read that has its turn, and reads the answer; raises what the upstream's side raises."""
+
+Seat = asyncio.Future[ReadAnswer]
+"""A caller's place on a flight: what it will be told."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    deadline: float
+    timer: TimerHandle
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A read, from the first caller that asks for it to the answer; who leaves fails nobody else."""
+
+    key: ReadKey
+    exchange: Exchange
+    """The record of the upstream's side."""
+    fetch: Fetch
+    group: BatchKey | None
+    priority: Priority
+    since: float
+    """When it was asked for, on the clock of the timers."""
+    timers: Timers
+    refusal: Callable[[], failures.RateLimited]
+    """The failure of a caller whose time is over before the read has its turn."""
+    abandoned: Callable[["Flight"], None]
+    """Called when the last caller has left."""
+    airborne: float | None = None
+    """When it had its turn; from then on its callers wait for the answer, however long they meant to wait."""
+    ticket: Ticket | None = None
+    called: "asyncio.Future[Batch | None] | None" = None
+    """While it waits for its turn: resolved by the turn, or by a batch that takes it along."""
+    _waiting: dict[Seat, _Waiting] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """`import` or `deletion`."""
+        return self.exchange.route.job_kind or ""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return bool(self._waiting)
+
+    def join(self, deadline: float) -> Seat:
+        """A seat for a caller that waits for a turn until `deadline`."""
+        seat: Seat = asyncio.get_running_loop().create_future()
+        timer = self.timers.call_at(deadline, self._expire, seat)
+        self._waiting[seat] = _Waiting(deadline, timer)
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """The caller is gone, or has its answer."""
+        waiting = self._waiting.pop(seat, None)
+        if waiting is not None:
+            waiting.timer.cancel()
+            if not self._waiting:
+                self.abandoned(self)
+
+    def board(self, batch: "Batch", governor: Governor) -> None:
+        """Fly with a batch instead of waiting for a turn of its own."""
+        if self.ticket is not None:
+            governor.withdraw(self.ticket)
+        if self.called is not None and not self.called.done():
+            self.called.set_result(batch)
+
+    def grounded(self) -> None:
+        """It needs another turn: those whose time is over are told so."""
+        self.airborne = None
+        now = self.timers.time()
+        for seat, waiting in list(self._waiting.items()):
+            if waiting.deadline <= now:
+                self._tell(seat, self.refusal())
+
+    def tell_those_before(self, moment: float, answer: ReadAnswer) -> None:
+        """Give the answer to those who cannot wait until `moment`."""
+        for seat, waiting in list(self._waiting.items()):
+            if waiting.deadline < moment:
+                self._tell(seat, answer)
+
+    def land(self, answer: ReadAnswer) -> None:
+        """Give the answer to everybody; one that cannot be shared goes to the first."""
+        for seat in list(self._waiting):
+            self._tell(seat, answer)
+            if answer.rest is not None:
+                self.fail(Unshared())
+                return
+
+    def fail(self, error: Exception) -> None:
+        """Fail everybody who waits now, each with an exception of its own."""
+        for seat in list(self._waiting):
+            self._tell(seat, copy.copy(error))
+
+    def _expire(self, seat: Seat) -> None:
+        if self.airborne is None:
+            self._tell(seat, self.refusal())
+
+    def _tell(self, seat: Seat, outcome: ReadAnswer | Exception) -> None:
+        self.leave(seat)
+        if seat.done():
+            return
+        if isinstance(outcome, Exception):
+            seat.set_exception(outcome)
+            seat.exception()  # looked at, so that a caller who leaves at this moment leaves no complaint
+        else:
+            seat.set_result(outcome)

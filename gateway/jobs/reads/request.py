@@ -1,0 +1,98 @@
+"""Which reads can be shared, and what makes two of them the same."""
+
+import re
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from gateway.exchange import Exchange, RawHeaders, Route
+
+_VARYING: Final = (b"accept", b"accept-language", b"max-items-per-page")
+"""Request headers that an answer may depend on."""
+
+_ONE_OF_A_KIND: Final = frozenset(
+    {
+        b"pragma",
+        b"range",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+        b"if-range",
+        b"content-length",
+        b"transfer-encoding",
+    }
+)
+"""Conditional and range requests, and those with a body, are answered by the upstream itself."""
+
+_FRESH: Final = re.compile(rb"no-cache|no-store|max-age\s*=\s*\"?0+\"?\s*(?:,|$)", re.IGNORECASE)
+_VERSION_ONLY: Final = re.compile(rb"api-version=[0-9A-Za-z.-]{1,32}", re.IGNORECASE)
+
+
+class ReadKey(NamedTuple):
+    """Reads with equal keys get the same answer; the path and the whole query as they came."""
+
+    path: bytes
+    query: bytes
+    varying: tuple[bytes | None, ...]
+
+
+class BatchKey(NamedTuple):
+    """Reads of single jobs with equal keys can be answered from one list."""
+
+    kind: str
+    query: bytes
+    varying: tuple[bytes | None, ...]
+
+
+def read_key(exchange: Exchange) -> ReadKey | None:
+    """The key of a read that can be shared; None for any other request.
+
+    `Cache-Control: no-cache` (and `no-store`, `max-age=0`, `Pragma`), conditional and range requests ask for
+    an answer of the upstream's own (RFC 9111, section 5.2.1).
+    """
+    if exchange.method != "GET" or exchange.route.operation not in {"get", "list"}:
+        return None
+    for name, value in exchange.headers:
+        if name in _ONE_OF_A_KIND or (name == b"cache-control" and _FRESH.search(value)):
+            return None
+    return ReadKey(exchange.raw_path, exchange.query, _varying(exchange.headers))
+
+
+def batch_key(exchange: Exchange) -> BatchKey | None:
+    """The key of a read of one job that a list can answer; None where a list might say something else.
+
+    The list is asked with the same query, so the query must mean the same to it; and the id must be known
+    for certain.
+    """
+    route = exchange.route
+    if route.operation != "get" or route.job_kind is None or route.job_id is None:
+        return None
+    if not _VERSION_ONLY.fullmatch(exchange.query) or "\ufffd" in route.job_id:
+        return None
+    return BatchKey(route.job_kind, exchange.query, _varying(exchange.headers))
+
+
+def own_exchange(exchange: Exchange) -> Exchange:
+    """A record of its own for the upstream's side of a read, which may outlive the caller's exchange."""
+    return replace(exchange, attempts=[], added_headers=[], app_wait=0.0, upstream_wait=0.0, rate_wait=0.0)
+
+
+def list_exchange(exchange: Exchange) -> Exchange:
+    """The list request that stands for a read of one job."""
+    route = exchange.route
+    collection = Route(
+        route.template.rpartition("/")[0], route.job_kind, operation="list", pages=True, jobs_api=True
+    )
+    headers = [pair for pair in exchange.headers if pair[0] != b"max-items-per-page"]
+    path = exchange.raw_path.rpartition(b"/")[0]
+    asked = own_exchange(exchange)
+    return replace(asked, raw_path=path, route=collection, headers=headers, job_id=None)
+
+
+def _varying(headers: RawHeaders) -> tuple[bytes | None, ...]:
+    """The values of the headers an answer may depend on; several lines of one name count as joined."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _VARYING:
+            found[name] = found[name] + b"," + value if name in found else value
+    return tuple(found.get(name) for name in _VARYING)
