@@ -1,0 +1,124 @@
+"""The records of writes: bounded, expiring, and in the store, so that a restart forgets no send."""
+
+import asyncio
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from gateway.jobs.stores import Store
+from gateway.jobs.writes.fingerprint import Fingerprint, job_key
+from gateway.jobs.writes.record import Clocks, Record, pack, unpack
+
+SPACE: Final = "writes"
+"""The name under which the store keeps the records."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A write: what is known of it, and who is at it."""
+
+    digest: str
+    job: str | None = None
+    """The key of the job that it is about, once known."""
+    record: Record | None = None
+    void: bool = False
+    """Another write to the job has gone out since: it leaves once nobody is at it."""
+    claims: int = 0
+    """Those that hold it or wait for it."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one open claim; first come, first served, also where one that waits is cancelled."""
+
+
+class Shelf:
+    """Entries by digest. Expired ones leave when the next write comes, never one that is claimed."""
+
+    def __init__(self, store: Store, clocks: Clocks, *, keep: float, most: int) -> None:
+        self._store = store
+        self._clocks = clocks
+        self._keep = keep
+        self._most = most
+        self._entries: dict[str, Entry] = {}
+        for key, value in store.load(SPACE).items():
+            self._restore(key, value)
+        self.expire()
+        self.trim()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._recorded())
+
+    def entry(self, fingerprint: Fingerprint) -> Entry:
+        """The entry of a write, a new one if need be; the caller counts itself in, and leaves in the end."""
+        self.expire()
+        entry = self._entries.setdefault(fingerprint.digest, Entry(fingerprint.digest))
+        if fingerprint.job_id is not None:
+            entry.job = job_key(fingerprint.kind, fingerprint.job_id)
+        return entry
+
+    def write(self, entry: Entry, record: Record | None, kind: str) -> None:
+        """What is known of the write from now on, here and in the store; None is nothing."""
+        entry.record = record
+        if record is None:
+            self._store.remove(SPACE, entry.digest)
+        else:
+            self._store.put(SPACE, entry.digest, pack(record.storable(kind), entry.job, self._clocks))
+
+    async def settled(self) -> None:
+        """Wait until the store has made what was written durable, or has given that up."""
+        await self._store.settled()
+
+    def leave(self, entry: Entry) -> None:
+        """One claim less; an entry of which nothing is known, or that is void, goes with the last."""
+        entry.claims -= 1
+        if not entry.claims and (entry.void or entry.record is None):
+            self._drop(entry)
+        self.trim()
+
+    def void(self, job: str, keep: str | None) -> None:
+        """Forget what is known of writes to a job, except the one with the digest `keep`.
+
+        One that is claimed keeps what it knows for those that are at it, and leaves with them.
+        """
+        for entry in [entry for entry in self._entries.values() if entry.job == job]:
+            if entry.digest != keep:
+                entry.void = True
+                if not entry.claims:
+                    self._drop(entry)
+
+    def expire(self) -> None:
+        """Let go what is older than may be kept."""
+        now = self._clocks.monotonic()
+        for entry in [
+            entry for entry, record in self._recorded() if not entry.claims and now - record.at >= self._keep
+        ]:
+            self._drop(entry)
+
+    def trim(self) -> None:
+        """Let go what is too many: the oldest that are done, then the oldest of unknown outcome."""
+        excess = len(self) - self._most
+        if excess > 0:
+            idle = [(not record.done, record.at, entry) for entry, record in self._recorded()]
+            leaving = [item for item in idle if not item[2].claims]
+            for _, _, entry in heapq.nsmallest(excess, leaving, key=lambda item: item[:2]):
+                self._drop(entry)
+
+    def _recorded(self) -> Iterator[tuple[Entry, Record]]:
+        return ((entry, entry.record) for entry in self._entries.values() if entry.record is not None)
+
+    def _drop(self, entry: Entry) -> None:
+        del self._entries[entry.digest]
+        if entry.record is not None:
+            self._store.remove(SPACE, entry.digest)
+
+    def _restore(self, key: str, value: bytes) -> None:
+        found = unpack(value, self._clocks)
+        if found is None:
+            return
+        job, record = found
+        now = self._clocks.monotonic()
+        if record.at > now:
+            # The wall clock was set back: its age is unknown, so it is kept once more, and that is written
+            # down, or each further restart would keep it anew.
+            record = replace(record, at=now)
+            self._store.put(SPACE, key, pack(record, job, self._clocks))
+        self._entries[key] = Entry(key, job, record)
