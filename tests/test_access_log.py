@@ -51,6 +51,7 @@ def test_line() -> None:
     exchange.error_code, exchange.error_origin, exchange.normalised = "JobLimitReached", "upstream", "empty"
     exchange.request_id, exchange.client_request_id = "srv-1", "cli-1"
     exchange.job_id, exchange.job_status, exchange.caller = "one", "running", "app"
+    exchange.active_job, exchange.read_result, exchange.rate_wait = "import/two", "miss", 0.025
     exchange.bytes_in, exchange.bytes_out = 12, 345
     assert lines_of(exchange) == [
         {
@@ -70,7 +71,9 @@ def test_line() -> None:
             "duration_seconds": 0.5,
             "upstream_seconds": 0.3,
             "app_wait_seconds": 0.1,
-            "own_seconds": 0.1,
+            "rate_wait_seconds": 0.025,
+            "own_seconds": 0.075,
+            "read": "miss",
             "attempts": 1,
             "bytes_in": 12,
             "bytes_out": 345,
@@ -80,6 +83,7 @@ def test_line() -> None:
             "client": "127.0.0.1",
             "job_id": "one",
             "job_status": "running",
+            "active_job": "import/two",
         }
     ]
 
@@ -89,7 +93,17 @@ def test_what_is_not_there_is_left_out() -> None:
     plain, left = finished(), finished(status=None)
     left.client_left = left.cut = True
     first, second = lines_of(plain, left)
-    assert not {"error_code", "job_id", "caller", "cut", "client_left"} & first.keys()
+    absent = {
+        "error_code",
+        "job_id",
+        "active_job",
+        "read",
+        "rate_wait_seconds",
+        "caller",
+        "cut",
+        "client_left",
+    }
+    assert not absent & first.keys()
     assert "status" not in second
     assert (second["cut"], second["client_left"]) == (True, True)
 
@@ -123,6 +137,7 @@ def test_callers_cannot_forge_lines(style: str) -> None:
     exchange = finished("G\r\nET", b"/a\n{}\x1b[31m" + b"x" * 5000)
     exchange.client_request_id = "\u202e\x00\u2028id"
     exchange.job_id, exchange.job_status, exchange.request_id = "a\nb", "c\x7f", "d\x9be"
+    exchange.active_job = "import/\u2029" + "y" * 5000
     stream = io.StringIO()
     output = LogOutput(Log.model_validate({"format": style}), stream)
     AccessLog(output).write(exchange)

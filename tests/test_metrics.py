@@ -4,24 +4,29 @@ import asyncio
 import random
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import pytest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 
 from gateway.exchange import Attempt, Exchange
 from gateway.failures import REGISTRY
 from gateway.metrics import Metrics
 from gateway.metrics.client_retries import MAX_ID_LENGTH, ClientRetries
 from tests.support.exchanges import TRACE_ID, finished, trace
+from tests.support.exposition import (
+    OPENMETRICS,
+    REFERENCE,
+    Job,
+    Ledger,
+    bare,
+    build,
+    families,
+    samples,
+    value,
+)
 from tests.support.programs import require_program
 
-OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-REFERENCE = frozenset({"JobLimitReached", "ValidationFailed", "ImportJobNotFound", "DTDLParsingError"})
 MIB = 1_048_576
 
 CONTRACT: Mapping[str, set[str]] = {
@@ -56,30 +61,26 @@ CONTRACT: Mapping[str, set[str]] = {
     "adt_jobs_finished": {"kind", "status", "error_code"},
     "adt_job_duration_seconds": {"kind", "status"},
     "adt_job_oldest_active_age_seconds": {"kind"},
+    "adt_jobs_last_sync_timestamp_seconds": set(),
+    "adt_jobs_reads": {"result"},
+    "adt_jobs_rate_wait_seconds": {"priority"},
+    "adt_jobs_rate_queue_length": {"priority"},
+    "adt_jobs_throttled": {"priority"},
+    "adt_jobs_limit_reached": {"active"},
+    "adt_jobs_watch_failures": set(),
+    "adt_jobs_store_up": set(),
+    "adt_gateway_replayed_writes": {"result"},
+    "adt_job": {"kind", "job_id"},
+    "adt_job_status": {"kind", "job_id", "status"},
 }
 
 
-@dataclass(frozen=True)
-class Ledger:
-    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    oldest_active: Mapping[str, float] = field(default_factory=dict)
-
-
-def build(ledger: Ledger | None = None) -> Metrics:
-    metrics = Metrics(
-        version="1.2.3",
-        engine="pyreqwest",
-        server_address="contoso.api.weu.digitaltwins.azure.net",
-        known_codes=REFERENCE,
-        gateway_codes=frozenset(REGISTRY),
-        normalisations=("empty", "html"),
-        token_source="oauth2",
-    )
-    metrics.watch_jobs(lambda: ledger or Ledger())
-    metrics.watch_job_bodies(lambda: {"not_json": 3, "surprise": 1})
-    metrics.watch_spans(dropped=lambda: 7, export_failures=lambda: 2)
-    metrics.watch_log(dropped=lambda: 5)
-    return metrics
+def tell(metrics: Metrics, exchange: Exchange) -> None:
+    """A whole exchange with its attempts."""
+    metrics.exchange_started(exchange)
+    for attempt in exchange.attempts:
+        metrics.attempt_finished(exchange, attempt)
+    metrics.exchange_finished(exchange)
 
 
 def tell_everything(metrics: Metrics) -> None:
@@ -87,39 +88,16 @@ def tell_everything(metrics: Metrics) -> None:
     failing = finished(status=400)
     failing.error_code, failing.error_origin, failing.normalised = "JobLimitReached", "upstream", "empty"
     for exchange in (finished(), failing):
-        metrics.exchange_started(exchange)
-        metrics.exchange_finished(exchange)
+        tell(metrics, exchange)
     metrics.token_refreshed("oauth2", "success", 0.2, 1_900_000_000.0)
     metrics.retried("token")
     metrics.body_unread("too_large")
     metrics.job_finished("import", "failed", "DTDLParsingError", 42.0, TRACE_ID)
 
 
-def families(metrics: Metrics) -> dict[str, Metric]:
-    body, _ = metrics.render(OPENMETRICS)
-    parsed = openmetrics.text_string_to_metric_families(body.decode())  # type: ignore[no-untyped-call]
-    return {family.name: family for family in parsed}
-
-
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    """The value of the one sample with this name and at least these labels."""
-    found = [
-        sample.value
-        for family in families(metrics).values()
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    ]
-    assert len(found) == 1, f"{len(found)} samples {name} {labels}"
-    return found[0]
-
-
-def samples(metrics: Metrics) -> list[Sample]:
-    return [sample for family in families(metrics).values() for sample in family.samples]
-
-
 def test_contract() -> None:
     """Every metric of the contract is exported under its name, with exactly its labels."""
-    metrics = build()
+    metrics = build(jobs=[Job()], job_series=1)
     tell_everything(metrics)
     found = families(metrics)
     for name, names in CONTRACT.items():
@@ -133,7 +111,7 @@ def test_contract() -> None:
 def test_promtool_is_content() -> None:
     """`promtool check metrics` has nothing to say about the text format."""
     promtool = require_program("promtool", "apt-get install prometheus")
-    metrics = build()
+    metrics = build(jobs=[Job()], job_series=1)
     tell_everything(metrics)
     body, _ = metrics.render("")
     checked = subprocess.run(  # noqa: S603 - the program was found by name on PATH
@@ -145,11 +123,19 @@ def test_promtool_is_content() -> None:
 def test_durations() -> None:
     """Total, upstream and own time of an exchange are recorded apart."""
     metrics = build()
-    metrics.exchange_started(finished())
-    metrics.exchange_finished(finished())
+    tell(metrics, finished())
     assert value(metrics, "http_server_request_duration_seconds_sum") == pytest.approx(0.5)
     assert value(metrics, "http_client_request_duration_seconds_sum") == pytest.approx(0.3)
     assert value(metrics, "adt_gateway_overhead_seconds_sum") == pytest.approx(0.1)
+
+
+def test_overhead_leaves_the_governors_wait_out() -> None:
+    """Waiting for a turn at the Jobs API is not the gateway's own time."""
+    metrics = build()
+    exchange = finished()
+    exchange.rate_wait = 0.075
+    metrics.exchange_finished(exchange)
+    assert value(metrics, "adt_gateway_overhead_seconds_sum") == pytest.approx(0.025)
 
 
 def test_overhead_is_never_negative() -> None:
@@ -178,14 +164,26 @@ def test_each_attempt_is_recorded() -> None:
     exchange.attempts = [
         Attempt(0, 10.0, 10.1, error_type="GatewayUpstreamConnectionLost"),
         Attempt(1, 10.1, 10.2, status=401, error_type="401"),
-        Attempt(2, 10.2, None, error_type="GatewayInternal", cancelled=True),
+        Attempt(2, 10.2, 10.3, error_type="GatewayInternal", cancelled=True),
     ]
-    metrics.exchange_finished(exchange)
+    tell(metrics, exchange)
     name = "http_client_request_duration_seconds_count"
     lost = "GatewayUpstreamConnectionLost"
     assert value(metrics, name, http_response_status_code="", error_type=lost) == 1
     assert value(metrics, name, http_response_status_code="401", error_type="401") == 1
     assert value(metrics, name, http_response_status_code="", error_type="") == 1
+
+
+def test_an_attempt_that_outlives_its_exchange() -> None:
+    """An attempt counts when it ends, once, and not with the exchange that began it."""
+    metrics = build()
+    exchange = finished()
+    metrics.exchange_finished(exchange)
+    assert not families(metrics)["http_client_request_duration_seconds"].samples
+    exchange.attempts[0].finished = 12.1
+    metrics.attempt_finished(exchange, exchange.attempts[0])
+    assert value(metrics, "http_client_request_duration_seconds_sum") == pytest.approx(2.0)
+    assert value(metrics, "http_client_request_duration_seconds_count") == 1
 
 
 @pytest.mark.parametrize(
@@ -228,6 +226,7 @@ def test_first_error_is_seen_by_rate() -> None:
         assert ("adt_gateway_error_responses_total", code, "unmatched", "gateway") in zero
     assert ("adt_gateway_token_refreshes_total", "failure", "oauth2") in zero
     assert ("adt_gateway_retries_total", "stale_connection") in zero
+    assert ("adt_gateway_retries_total", "throttled") in zero
     assert ("adt_gateway_error_normalisations_total", "html") in zero
     assert ("adt_jobs_finished_total", "DTDLParsingError", "import", "failed") in zero
     assert ("adt_gateway_client_retries_total",) in zero
@@ -235,7 +234,7 @@ def test_first_error_is_seen_by_rate() -> None:
 
 def test_idle_scrape_is_small() -> None:
     """Before the first request there are few series: each costs some 20 µs at every scrape."""
-    assert len(samples(build())) < 130
+    assert len(samples(build())) < 160
 
 
 def test_exemplars_only_when_sampled() -> None:
@@ -245,7 +244,7 @@ def test_exemplars_only_when_sampled() -> None:
         exchange = finished(status=500)
         exchange.trace = trace(sampled=sampled)
         exchange.error_code, exchange.error_origin = "GatewayInternal", "gateway"
-        metrics.exchange_finished(exchange)
+        tell(metrics, exchange)
         metrics.job_finished("deletion", "succeeded", None, 100.0, TRACE_ID if sampled else None)
         found = {
             sample.name: sample.exemplar.labels for sample in samples(metrics) if sample.exemplar is not None
@@ -309,6 +308,18 @@ def test_jobs_gauges() -> None:
     assert len(families(metrics)["adt_jobs"].samples) == 12
     assert value(metrics, "adt_job_oldest_active_age_seconds", kind="import") == 77.5
     assert value(metrics, "adt_job_oldest_active_age_seconds", kind="deletion") == 0
+    assert value(metrics, "adt_jobs_last_sync_timestamp_seconds") == 1_700_000_000
+
+
+def test_no_sync_yet() -> None:
+    """Before the first answer about jobs there is no last sync, rather than one in 1970."""
+    assert not families(build(Ledger(last_sync=None)))["adt_jobs_last_sync_timestamp_seconds"].samples
+
+
+def test_a_scrape_costs_the_same_however_many_jobs_there_are() -> None:
+    """The ledger shows as counts: ten thousand jobs make no more samples than none."""
+    many = Ledger({("import", "running"): 9_000, ("deletion", "failed"): 1_000}, {"import": 5.0})
+    assert len(samples(build(many))) == len(samples(build()))
 
 
 def test_jobs_finished() -> None:
@@ -359,6 +370,7 @@ def hostile(chance: random.Random) -> Exchange:
     exchange.normalised = str(chance.random())
     exchange.error_type = exchange.attempts[0].error_type = str(chance.random())
     exchange.client_request_id = str(chance.random())
+    exchange.active_job = f"{chance.random()}/x"
     return exchange
 
 
@@ -369,9 +381,7 @@ def test_cardinality() -> None:
     counts = []
     for _ in range(3):
         for _ in range(4000):
-            exchange = hostile(chance)
-            metrics.exchange_started(exchange)
-            metrics.exchange_finished(exchange)
+            tell(metrics, hostile(chance))
         counts.append(len(samples(metrics)))
     assert counts[1] == counts[2]
     assert max(len(metrics.render(accept)[0]) for accept in ("", OPENMETRICS)) < MIB
@@ -406,9 +416,7 @@ async def test_scrape_reads_the_ledger_on_the_loop() -> None:
         loops.append(asyncio.get_running_loop())
         return Ledger({("import", "running"): len(loops)})
 
-    metrics = Metrics(
-        version="1", engine="httpx", server_address="x", known_codes=frozenset(), gateway_codes=frozenset()
-    )
+    metrics = bare()
     metrics.watch_jobs(snapshot)
     bodies = await asyncio.gather(*(metrics.scrape("") for _ in range(3)))
     shown = [

@@ -58,6 +58,7 @@ def _fields(exchange: Exchange) -> dict[str, object]:
         "error_origin": exchange.error_origin,
         "normalised": exchange.normalised,
         **_durations(exchange),
+        "read": exchange.read_result,
         "attempts": len(exchange.attempts),
         "bytes_in": exchange.bytes_in,
         "bytes_out": exchange.bytes_out,
@@ -67,20 +68,22 @@ def _fields(exchange: Exchange) -> dict[str, object]:
         "client": exchange.client,
         "job_id": _text(exchange.job_id),
         "job_status": _text(exchange.job_status),
+        "active_job": _text(exchange.active_job),
         "cut": exchange.cut or None,
         "client_left": exchange.client_left or None,
     }
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _durations(exchange: Exchange) -> Mapping[str, float]:
-    """Seconds to the microsecond; `own` is what neither the upstream nor the app took."""
+def _durations(exchange: Exchange) -> Mapping[str, float | None]:
+    """Seconds to the microsecond; `own` is what is left after waiting for upstream, app and a turn."""
     end = exchange.finished if exchange.finished is not None else exchange.started
     total = end - exchange.started
     return {
         "duration_seconds": round(total, 6),
         "upstream_seconds": round(exchange.upstream_wait, 6),
         "app_wait_seconds": round(exchange.app_wait, 6),
+        "rate_wait_seconds": round(exchange.rate_wait, 6) if exchange.rate_wait > 0 else None,
         "own_seconds": round(exchange.own_seconds, 6),
     }
 

@@ -4,7 +4,8 @@
 are a contract with dashboards and alert rules.
 """
 
+from gateway.metrics.job_series import JobState
 from gateway.metrics.jobs import JobsView
 from gateway.metrics.registry import Metrics
 
-__all__ = ["JobsView", "Metrics"]
+__all__ = ["JobState", "JobsView", "Metrics"]

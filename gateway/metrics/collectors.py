@@ -1,6 +1,7 @@
 """Collectors: numbers that other rooms keep, and a registry without its `_created` samples."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily
@@ -49,3 +50,23 @@ class ReadCounter(Collector):
         for values, count in self._read().items():
             family.add_metric(values, count)
         yield family
+
+
+View = TypeVar("View")
+
+
+class Viewed(Collector, Generic[View]):
+    """Metrics of what lives on the loop: `refresh` takes a view there, `collect` shows it in any thread."""
+
+    def __init__(self, take: Callable[[], View], show: Callable[[View], Iterator[Metric]]) -> None:
+        self._take = take
+        self._show = show
+        self._view = take()
+
+    def refresh(self) -> None:
+        """Take a new view."""
+        self._view = self._take()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of the last view."""
+        return self._show(self._view)

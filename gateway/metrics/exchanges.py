@@ -30,6 +30,10 @@ UNMATCHED = "unmatched"
 Exemplar = dict[str, str] | None
 
 
+def _exemplar(exchange: Exchange) -> Exemplar:
+    return {"trace_id": exchange.trace.trace_id} if exchange.trace.sampled else None
+
+
 def _coarse_duration(values: LabelValues) -> LabelValues:
     failed = labels.OTHER_HTTP if values[3] else ""
     return (labels.OTHER_HTTP, UNMATCHED, labels.OTHER_HTTP, failed, *values[4:])
@@ -47,7 +51,9 @@ def _histogram(
 
 
 def _overhead(registry: CollectorRegistry) -> Kept[Histogram]:
-    documentation = "The gateway's own time: total less upstream and less waiting for the app."
+    documentation = (
+        "The gateway's own time: total less upstream, less the governor's wait, less waiting for the app."
+    )
     return Kept(
         Histogram(
             "adt_gateway_overhead_seconds",
@@ -111,10 +117,23 @@ class ExchangeMetrics:
         """Count a request as in flight."""
         self._active(labels.method(exchange.method)).inc()
 
+    def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Record an attempt that is over; one that is shared may outlive the exchange that began it."""
+        error_type = "" if attempt.cancelled else self._codes.error_type(attempt.error_type)
+        client = self._client(
+            labels.method(exchange.method),
+            exchange.route.template,
+            labels.status(attempt.status),
+            error_type,
+            self._server_address,
+        )
+        finished = attempt.started if attempt.finished is None else attempt.finished
+        client.observe(finished - attempt.started, _exemplar(exchange))
+
     def finished(self, exchange: Exchange) -> None:
         """Record a finished exchange; its clock readings are those of its spans."""
         method = labels.method(exchange.method)
-        exemplar = {"trace_id": exchange.trace.trace_id} if exchange.trace.sampled else None
+        exemplar = _exemplar(exchange)
         self._active(method).dec()
         self._durations(exchange, method, exemplar)
         if exchange.error_code is not None:
@@ -132,14 +151,6 @@ class ExchangeMetrics:
         server = self._server(method, route, labels.status(exchange.status), error_type)
         server.observe(total, exemplar)
         self._overhead(route).observe(exchange.own_seconds)
-        for attempt in exchange.attempts:
-            self._attempt(attempt, method, route, end, exemplar)
-
-    def _attempt(self, attempt: Attempt, method: str, route: str, end: float, exemplar: Exemplar) -> None:
-        error_type = "" if attempt.cancelled else self._codes.error_type(attempt.error_type)
-        client = self._client(method, route, labels.status(attempt.status), error_type, self._server_address)
-        finished = attempt.finished if attempt.finished is not None else end
-        client.observe(finished - attempt.started, exemplar)
 
     def _start_at_zero(self) -> None:
         for method in (*labels.METHODS, labels.OTHER_HTTP):

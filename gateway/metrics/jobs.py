@@ -1,16 +1,15 @@
 """Job metrics: the state of the ledger as gauges at scrape time, and what finished as counters.
 
-The gauges follow kube-state-metrics: a custom collector yields one series for each kind and status, at 0 too,
+The gauges follow kube-state-metrics: one series for each kind and status, at 0 too,
 so that no state vanishes from a graph.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from gateway.metrics import labels
 from gateway.metrics.labels import ErrorCodes, Kept
@@ -34,36 +33,34 @@ class JobsView(Protocol):
     def oldest_active(self) -> Mapping[str, float]:
         """Seconds since the oldest unfinished job was created, by kind."""
 
+    @property
+    def last_sync(self) -> float | None:
+        """When an answer about jobs was last read, Unix time; None before the first."""
 
-class JobsCollector(Collector):
-    """Yields the gauges of the last view; `refresh` runs where the ledger lives, `collect` in any thread."""
 
-    def __init__(self, snapshot: Callable[[], JobsView]) -> None:
-        self._snapshot = snapshot
-        self._view = snapshot()
-
-    def refresh(self) -> None:
-        """Take a new view."""
-        self._view = self._snapshot()
-
-    def collect(self) -> Iterator[Metric]:
-        """The gauges, every status present."""
-        view = self._view
-        totals = {(kind, status): 0 for kind, statuses in labels.JOB_STATUSES.items() for status in statuses}
-        for (kind, status), count in view.counts.items():
-            totals[kind, labels.job_status(kind, status)] += count
-        jobs = GaugeMetricFamily("adt_jobs", "Jobs known to the gateway.", labels=("kind", "status"))
-        for key, total in totals.items():
-            jobs.add_metric(key, total)
-        yield jobs
-        ages = GaugeMetricFamily(
-            "adt_job_oldest_active_age_seconds",
-            "Age of the oldest unfinished job, 0 without one.",
-            labels=("kind",),
-        )
-        for kind in labels.JOB_STATUSES:
-            ages.add_metric((kind,), view.oldest_active.get(kind, 0.0))
-        yield ages
+def job_gauges(view: JobsView) -> Iterator[Metric]:
+    """The gauges of a view, every status present."""
+    totals = {(kind, status): 0 for kind, statuses in labels.JOB_STATUSES.items() for status in statuses}
+    for (kind, status), count in view.counts.items():
+        totals[kind, labels.job_status(kind, status)] += count
+    jobs = GaugeMetricFamily("adt_jobs", "Jobs known to the gateway.", labels=("kind", "status"))
+    for key, total in totals.items():
+        jobs.add_metric(key, total)
+    yield jobs
+    ages = GaugeMetricFamily(
+        "adt_job_oldest_active_age_seconds",
+        "Age of the oldest unfinished job, 0 without one.",
+        labels=("kind",),
+    )
+    for kind in labels.JOB_STATUSES:
+        ages.add_metric((kind,), view.oldest_active.get(kind, 0.0))
+    yield ages
+    # Absent before the first answer: 0 would read as a last sync in 1970.
+    yield GaugeMetricFamily(
+        "adt_jobs_last_sync_timestamp_seconds",
+        "When an answer about jobs was last read, as Unix time.",
+        value=view.last_sync,
+    )
 
 
 class JobMetrics:

@@ -15,7 +15,10 @@ OTHER = "other"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
 TOKEN_RESULTS = ("success", "failure")
-RETRY_REASONS = ("token", "stale_connection")
+RETRY_REASONS = ("token", "stale_connection", "throttled")
+READ_RESULTS = ("hit", "collapsed", "batched", "miss", "bypass")
+PRIORITIES = ("write", "read", "watch")
+REPLAY_RESULTS = ("recorded", "read", "unknown")
 LINK_UNREAD_REASONS = ("too_large", "encoding")
 JOB_UNREAD_REASONS = ("too_large", "not_json", "not_a_job")
 
@@ -27,6 +30,8 @@ JOB_STATUSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """By kind, as in the REST reference; a deletion cannot be cancelled."""
+ACTIVE_JOBS = (*JOB_STATUSES, "unknown")
+"""The job in the way of another, by its kind."""
 
 _METHODS = frozenset(METHODS)
 _STATUSES = {int(status): str(int(status)) for status in HTTPStatus}

@@ -1,31 +1,31 @@
 """`Metrics`: the registry, what other rooms report, and the scrape."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     GCCollector,
-    Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 
-from gateway.exchange import Exchange
+from gateway.exchange import Attempt, Exchange
 from gateway.metrics import labels
 from gateway.metrics.client_retries import ClientRetries
-from gateway.metrics.collectors import ReadCounter, WithoutCreated
+from gateway.metrics.collectors import ReadCounter, View, Viewed, WithoutCreated
 from gateway.metrics.exchanges import ExchangeMetrics
-from gateway.metrics.jobs import JobMetrics, JobsCollector, JobsView
+from gateway.metrics.job_requests import JobRequestMetrics, queue_gauges, store_gauge
+from gateway.metrics.job_series import JobState, job_families, states
+from gateway.metrics.jobs import JobMetrics, JobsView, job_gauges
 from gateway.metrics.labels import ErrorCodes, Kept, LabelValues
+from gateway.metrics.tokens import TokenMetrics
 
 OPENMETRICS = "application/openmetrics-text"
-TOKEN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-"""Seconds; a token request is given up after 10."""
 
 
 class Metrics:
@@ -49,7 +49,7 @@ class Metrics:
     ) -> None:
         self._registry = CollectorRegistry()
         self._scraping = asyncio.Lock()
-        self._jobs_view: JobsCollector | None = None
+        self._on_loop: list[Callable[[], None]] = []
         self._job_bodies_unread: Callable[[], Mapping[str, int]] = dict
         codes = ErrorCodes(known=known_codes, gateway=gateway_codes)
         ProcessCollector(registry=self._registry)
@@ -61,27 +61,29 @@ class Metrics:
             self._registry, codes, server_address=server_address, normalisations=normalisations
         )
         self._jobs = JobMetrics(self._registry, codes)
+        self._job_requests = JobRequestMetrics(self._registry)
+        self._tokens = TokenMetrics(self._registry, token_source)
         self._client_retries = ClientRetries()
         self._make_counters()
-        self._make_token_metrics(token_source)
 
     def exchange_started(self, exchange: Exchange) -> None:
         """A request came in."""
         self._exchanges.started(exchange)
 
+    def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
+        """An attempt of the exchange is over, be it before or after the exchange itself."""
+        self._exchanges.attempt_finished(exchange, attempt)
+
     def exchange_finished(self, exchange: Exchange) -> None:
         """A request is really over: its body was relayed, dropped or cut."""
         self._exchanges.finished(exchange)
+        self._job_requests.exchange_finished(exchange)
         if self._client_retries.is_retry(exchange):
             self._client_retries_seen.inc()
 
     def token_refreshed(self, source: str, result: str, seconds: float, expiry: float | None) -> None:
         """A token request ended as `success` or `failure`; `expiry` is the new token's end as Unix time."""
-        source = labels.one_of(labels.TOKEN_SOURCES, source)
-        self._token_refreshes(source, labels.one_of(labels.TOKEN_RESULTS, result)).inc()
-        self._token_duration(source).observe(seconds)
-        if expiry is not None:
-            self._token_expiry(source).set(expiry)
+        self._tokens.refreshed(source, result, seconds, expiry)
 
     def job_finished(
         self, kind: str, status: str, error_code: str | None, duration: float | None, trace_id: str | None
@@ -94,13 +96,45 @@ class Metrics:
         self._links_unread[labels.one_of(self._links_unread, reason)] += 1
 
     def retried(self, reason: str) -> None:
-        """The gateway sent a request once more: `token` after a 401, or `stale_connection`."""
+        """The gateway sent a request once more: `token` after a 401, `stale_connection`, `throttled`."""
         self._retries(labels.one_of(labels.RETRY_REASONS, reason)).inc()
+
+    def job_read(self, result: str) -> None:
+        """A read of jobs was answered: `hit`, `collapsed`, `batched`, `miss` or `bypass`."""
+        self._job_requests.read(result)
+
+    def rate_waited(self, priority: str, seconds: float) -> None:
+        """A jobs request of priority `write`, `read` or `watch` got its turn; 0 where it went at once."""
+        self._job_requests.waited(priority, seconds)
+
+    def throttled(self, priority: str) -> None:
+        """The upstream answered a jobs request with 429."""
+        self._job_requests.throttled(priority)
+
+    def watch_failed(self) -> None:
+        """A read of the watcher failed."""
+        self._job_requests.watch_failed()
+
+    def write_replayed(self, result: str) -> None:
+        """A repeated job write was answered unsent: `recorded`, `read` from the job, or still `unknown`."""
+        self._job_requests.write_replayed(result)
 
     def watch_jobs(self, snapshot: Callable[[], JobsView]) -> None:
         """Show the ledger; `snapshot` is called on the loop, once a scrape."""
-        self._jobs_view = JobsCollector(snapshot)
-        self._registry.register(self._jobs_view)
+        self._watch(snapshot, job_gauges)
+
+    def watch_job_series(self, newest: Callable[[], Sequence[JobState]], *, limit: int) -> None:
+        """Show at most `limit` jobs one by one, 0 for none; `newest` is called on the loop, once a scrape."""
+        if limit > 0:
+            self._watch(lambda: states(newest(), limit), job_families)
+
+    def watch_governor(self, queued: Callable[[], Mapping[str, int]]) -> None:
+        """Show how many wait for a turn, by priority; `queued` is called on the loop, once a scrape."""
+        self._watch(lambda: dict(queued()), queue_gauges)
+
+    def watch_store(self, ok: Callable[[], bool]) -> None:
+        """Show whether the jobs store keeps what it is given; `ok` is called on the loop, once a scrape."""
+        self._watch(ok, store_gauge)
 
     def watch_job_bodies(self, unread: Callable[[], Mapping[str, int]]) -> None:
         """Show the job bodies that were not understood, by reason; read in a scrape's thread."""
@@ -131,8 +165,8 @@ class Metrics:
         return self._encode(accept)
 
     def _refresh(self) -> None:
-        if self._jobs_view is not None:
-            self._jobs_view.refresh()
+        for refresh in self._on_loop:
+            refresh()
 
     def _encode(self, accept: str) -> tuple[bytes, str]:
         # The library would put the version that the caller asked for into the answer: it gets a fixed one.
@@ -140,6 +174,11 @@ class Metrics:
             f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else ""
         )
         return encoder(WithoutCreated(self._registry)), content_type
+
+    def _watch(self, take: Callable[[], View], show: Callable[[View], Iterator[Metric]]) -> None:
+        collector = Viewed(take, show)
+        self._on_loop.append(collector.refresh)
+        self._registry.register(collector)
 
     def _read_counter(self, name: str, documentation: str, read: Callable[[], int]) -> None:
         self._registry.register(ReadCounter(name, documentation, (), lambda: {(): read()}))
@@ -158,8 +197,13 @@ class Metrics:
             "Requests a client sent again after a failed or undelivered answer.",
             registry=self._registry,
         )
-        self._retries = self._counter(
-            "adt_gateway_retries_total", "Requests the gateway sent once more.", "reason"
+        self._retries = Kept(
+            Counter(
+                "adt_gateway_retries_total",
+                "Requests the gateway sent once more.",
+                ("reason",),
+                registry=self._registry,
+            )
         )
         self._links_unread = dict.fromkeys((*labels.LINK_UNREAD_REASONS, labels.OTHER), 0)
         self._registry.register(
@@ -172,32 +216,3 @@ class Metrics:
         )
         for reason in labels.RETRY_REASONS:
             self._retries(reason)
-
-    def _make_token_metrics(self, source: str | None) -> None:
-        self._token_refreshes = self._counter(
-            "adt_gateway_token_refreshes_total", "Token requests that ended.", "source", "result"
-        )
-        self._token_duration = Kept(
-            Histogram(
-                "adt_gateway_token_refresh_duration_seconds",
-                "Time of one token request.",
-                ("source",),
-                buckets=TOKEN_BUCKETS,
-                registry=self._registry,
-            )
-        )
-        # Not initialised: an expiry of 0 would read as a token that ended in 1970.
-        self._token_expiry = Kept(
-            Gauge(
-                "adt_gateway_token_expiry_timestamp_seconds",
-                "When the token in use ends, as Unix time.",
-                ("source",),
-                registry=self._registry,
-            )
-        )
-        if source in labels.TOKEN_SOURCES:
-            for result in labels.TOKEN_RESULTS:
-                self._token_refreshes(source, result)
-
-    def _counter(self, name: str, documentation: str, *names: str) -> Kept[Counter]:
-        return Kept(Counter(name, documentation, names, registry=self._registry))

@@ -14,6 +14,8 @@ Attributes = dict[str, str | int | float | bool]
 
 TEXT_LENGTH = 2_048
 """Longest attribute value, in characters; more is cut."""
+JOB_ID_LENGTH = 256
+"""Longest job id, in characters."""
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 PORTS = {"http": 80, "https": 443}
 
@@ -46,6 +48,12 @@ def text(value: str) -> str:
     """A value that can be exported: bounded, without lone surrogates."""
     value = value[:TEXT_LENGTH]
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def job_id(value: str) -> str:
+    """A job's id, the same on every span that names it; what does not print is replaced."""
+    value = value[:JOB_ID_LENGTH]
+    return value if value.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in value)
 
 
 def raw(value: bytes) -> str:
@@ -91,7 +99,7 @@ def server_start(exchange: Exchange) -> Attributes:
     if route.template != _UNMATCHED:
         attributes["http.route"] = route.template
     if route.job_id is not None:
-        attributes["az.digitaltwins.job.id"] = text(route.job_id)
+        attributes["az.digitaltwins.job.id"] = job_id(route.job_id)
     if exchange.client is not None:
         attributes["client.address"] = text(exchange.client)
     agent = exchange.header(b"user-agent")
@@ -127,8 +135,26 @@ def server_end(exchange: Exchange) -> tuple[Attributes, bool]:
         error = str(status)
     if error is not None:
         attributes["error.type"] = text(error)
+    if exchange.read_result is not None:
+        attributes["adt_gateway.read"] = exchange.read_result
     _add_ids(attributes, exchange, exchange.request_id)
     return attributes, error is not None
+
+
+def work_start(exchange: Exchange) -> Attributes:
+    """What a span of the gateway's own work carries from its start: the job or the kind that it reads."""
+    attributes: Attributes = {}
+    if exchange.route.job_kind is not None:
+        attributes["az.digitaltwins.job.kind"] = exchange.route.job_kind
+    if exchange.route.job_id is not None:
+        attributes["az.digitaltwins.job.id"] = job_id(exchange.route.job_id)
+    return attributes
+
+
+def work_end(exchange: Exchange) -> tuple[Attributes, bool]:
+    """What own work learned, and whether it failed: any error at all."""
+    error = exchange.error_type or exchange.error_code
+    return ({}, False) if error is None else ({"error.type": text(error)}, True)
 
 
 def client_start(exchange: Exchange, attempt: Attempt, origin: Origin) -> Attributes:
@@ -167,6 +193,6 @@ def client_end(exchange: Exchange, attempt: Attempt) -> tuple[Attributes, bool]:
 def _add_ids(attributes: Attributes, exchange: Exchange, request_id: str | None) -> None:
     if request_id is not None:
         attributes["azure.service.request.id"] = text(request_id)
-    job_id = exchange.job_id or exchange.route.job_id
-    if job_id is not None:
-        attributes["az.digitaltwins.job.id"] = text(job_id)
+    known_id = exchange.job_id or exchange.route.job_id
+    if known_id is not None:
+        attributes["az.digitaltwins.job.id"] = job_id(known_id)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import httpx
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags, Tracer, use_span
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, use_span
 
-from gateway.exchange import TraceIds
 from gateway.failures import GatewayError
 from gateway.spans.attributes import Attributes, Origin, redacted, text
-from gateway.trace_context import RANDOM, SAMPLED
+from gateway.spans.references import SpanIds, links_to
 
 if TYPE_CHECKING:
     from opentelemetry.instrumentation.httpx import RequestInfo
@@ -43,13 +42,13 @@ class BackgroundSpan:
 
 @contextmanager
 def root_span(
-    tracer: Tracer, name: str, kind: Kind, attributes: Attributes, links: Sequence[TraceIds]
+    tracer: Tracer, name: str, kind: Kind, attributes: Attributes, links: Sequence[SpanIds]
 ) -> Iterator[BackgroundSpan]:
     """A trace of its own, current for what runs inside, so that instrumented calls become its children.
 
     An exception is told by its name only: its text may hold what was sent.
     """
-    span = tracer.start_span(name, Context(), _KINDS[kind], attributes, [_link(ids) for ids in links])
+    span = tracer.start_span(name, Context(), _KINDS[kind], attributes, links_to(links))
     work = BackgroundSpan(span)
     with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
@@ -57,14 +56,6 @@ def root_span(
         except Exception as error:
             work.fail(error.code if isinstance(error, GatewayError) else type(error).__qualname__)
             raise
-
-
-def _link(ids: TraceIds) -> Link:
-    flags = RANDOM | (SAMPLED if ids.sampled else 0)
-    context = SpanContext(
-        int(ids.trace_id, 16), int(ids.span_id, 16), is_remote=False, trace_flags=TraceFlags(flags)
-    )
-    return Link(context)
 
 
 def instrument(client: httpx.AsyncClient, provider: TracerProvider) -> None:

@@ -6,11 +6,11 @@ short already; without the SDK's span an exchange takes a sixth less instruction
 processor and exporter stay the SDK's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Tracer
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace import Event, ReadableSpan, Tracer
+from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -53,7 +53,7 @@ class LeanSpan:
         parent: SpanContext | None,
         attributes: Attributes,
         start: int | None,
-        links: Sequence[Link] = (),
+        links: Iterable[Link] = (),
     ) -> None:
         self.context = context
         self.recording = context.trace_flags.sampled
@@ -63,9 +63,13 @@ class LeanSpan:
         self._parent = parent
         self._attributes = attributes
         self._start = start
-        self._links = links
+        self._links = list(links)
 
-    def end(self, learned: Attributes, *, failed: bool, at: int | None) -> None:
+    def link(self, link: Link) -> None:
+        """Add a link, before the end."""
+        self._links.append(link)
+
+    def end(self, learned: Attributes, *, failed: bool, at: int | None, events: Sequence[Event] = ()) -> None:
         """Hand the span over; no description goes with a failure, since messages may hold secrets."""
         self._tracer.processor.on_end(
             ReadableSpan(
@@ -74,6 +78,7 @@ class LeanSpan:
                 self._parent,
                 self._tracer.resource,
                 {**self._attributes, **learned},
+                events=events,
                 links=self._links,
                 kind=self._kind,
                 status=_ERROR if failed else _UNSET,
@@ -94,18 +99,18 @@ class LeanTracer:
         self._sampler = tracer.sampler
         self._ids = tracer.id_generator
 
-    def server(
+    def entry(
         self,
         name: str,
+        kind: SpanKind,
         parent: SpanContext | None,
         attributes: Attributes,
         start: int,
         links: Sequence[Link],
     ) -> LeanSpan:
-        """A server span; the sampler decides whether it is recorded."""
+        """The first span of this process in its trace; the sampler decides whether it is recorded."""
         trace_id = self._ids.generate_trace_id() if parent is None else parent.trace_id
-        around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
-        decided = self._sampler.should_sample(around, trace_id, name, SpanKind.SERVER, attributes, links)
+        decided = self._decide(name, kind, trace_id, parent, attributes, links)
         flags = TraceFlags.SAMPLED if decided.decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
         if self._ids.is_trace_id_random() if parent is None else parent.trace_flags.random_trace_id:
             flags |= TraceFlags.RANDOM_TRACE_ID
@@ -116,10 +121,27 @@ class LeanTracer:
             trace_flags=TraceFlags(flags),
             trace_state=decided.trace_state,
         )
-        return LeanSpan(self, name, SpanKind.SERVER, context, parent, attributes, start, links)
+        return LeanSpan(self, name, kind, context, parent, attributes, start, links)
+
+    def samples(self, name: str, kind: SpanKind, trace_id: int, attributes: Attributes) -> bool:
+        """Whether a root span whose trace id is given would be recorded."""
+        decided = self._decide(name, kind, trace_id, None, attributes, ())
+        return decided.decision is Decision.RECORD_AND_SAMPLE
+
+    def _decide(
+        self,
+        name: str,
+        kind: SpanKind,
+        trace_id: int,
+        parent: SpanContext | None,
+        attributes: Attributes,
+        links: Sequence[Link],
+    ) -> SamplingResult:
+        around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
+        return self._sampler.should_sample(around, trace_id, name, kind, attributes, links)
 
     def client(self, name: str, parent: LeanSpan, attributes: Attributes, start: int | None) -> LeanSpan:
-        """A client span below a recorded server span."""
+        """A client span below a recorded one."""
         above = parent.context
         context = SpanContext(
             above.trace_id,

@@ -1,4 +1,4 @@
-"""The spans of one exchange, made by hand: a server span, and a client span for each attempt.
+"""The spans of one exchange, made by hand: a server span or one of own work, and a client span per attempt.
 
 Start and end come from the exchange's own clock readings, so that a span and a histogram tell the same time.
 """
@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from gateway.exchange import Attempt, Exchange
 from gateway.spans import attributes
 from gateway.spans.lean import LeanSpan, LeanTracer
+from gateway.spans.references import SpanIds, links_to
 from gateway.trace_context import propagated, traceparent
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
@@ -52,6 +53,9 @@ class ServerSpan:
         """Begin an attempt at `attempt.started`."""
         return ClientSpan(self._headers)
 
+    def link(self, ids: SpanIds) -> None:
+        """Point to a span of another trace that did the work, before the end."""
+
     def end(self, exchange: Exchange) -> None:
         """Tell what the app got, when the exchange is really over."""
 
@@ -87,11 +91,29 @@ class TracedServerSpan(ServerSpan):
             wall(exchange, attempt.started),
         )
 
-    def end(self, exchange: Exchange) -> None:
-        """End the server span, when the body was relayed, dropped or broke."""
+    def link(self, ids: SpanIds) -> None:
+        """Add a link to a span of another trace."""
         if self._span.recording:
-            learned, failed = attributes.server_end(exchange)
+            for link in links_to((ids,)):
+                self._span.link(link)
+
+    def end(self, exchange: Exchange) -> None:
+        """End the span, when the body was relayed, dropped or broke."""
+        if self._span.recording:
+            learned, failed = self._learned(exchange)
             self._span.end(learned, failed=failed, at=wall(exchange, exchange.finished))
+
+    def _learned(self, exchange: Exchange) -> tuple[attributes.Attributes, bool]:
+        return attributes.server_end(exchange)
+
+
+class WorkSpan(TracedServerSpan):
+    """The span of an exchange of the gateway's own, which nobody asked for: any error is its failure."""
+
+    __slots__ = ()
+
+    def _learned(self, exchange: Exchange) -> tuple[attributes.Attributes, bool]:
+        return attributes.work_end(exchange)
 
 
 def wall(exchange: Exchange, reading: float | None) -> int | None:

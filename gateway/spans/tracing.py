@@ -1,4 +1,4 @@
-"""The room's one object: opens the spans of exchanges and of background work, and closes the export."""
+"""The room's one object: opens the spans of exchanges and of own work, tells of jobs, closes the export."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,15 +9,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NoOpTracer, SpanContext, TraceFlags, Tracer, TraceState
+from opentelemetry.trace import Link, NoOpTracer, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
 
 from gateway import trace_context
 from gateway.config import Tracing
 from gateway.exchange import Exchange, TraceIds
-from gateway.spans import attributes, background, environment, sampling
+from gateway.spans import attributes, background, environment, job, references, sampling
 from gateway.spans.export import CountedProcessor, Pipeline, Tally
-from gateway.spans.lean import LeanTracer
-from gateway.spans.recording import Recorder, ServerSpan, TracedServerSpan
+from gateway.spans.job import JobSpan
+from gateway.spans.lean import LeanSpan, LeanTracer
+from gateway.spans.recording import Recorder, ServerSpan, TracedServerSpan, WorkSpan
+from gateway.spans.references import SpanIds
 from gateway.trace_context import TraceContext
 
 SCOPE = "adt-gateway"
@@ -104,16 +106,39 @@ class Spans:
             return self._pass_on(exchange, caller, bag)
         remote = None if caller is None else _remote(caller)
         state = b"" if caller is None or self._restart else caller.tracestate
-        span = self._recorder.tracer.server(
+        span = self._recorder.tracer.entry(
             attributes.span_name(exchange),
+            SpanKind.SERVER,
             None if self._restart else remote,
             attributes.server_start(exchange),
             exchange.started_ns,
             [Link(remote)] if self._restart and remote is not None else [],
         )
-        own = span.context
-        exchange.trace = _ids(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags)
+        exchange.trace = _ids_of(span)
         return TracedServerSpan(self._recorder, span, state=state, bag=bag)
+
+    def open_work(self, exchange: Exchange, name: str, links: Sequence[SpanIds] = ()) -> ServerSpan:
+        """Open a trace of its own around an exchange that no app asked for, and set `exchange.trace`.
+
+        `links` are the requests that it is done for. With tracing off its ids are new and unsampled.
+        """
+        if self._recorder is None:
+            return self._pass_on(exchange, None, b"")
+        span = self._recorder.tracer.entry(
+            name,
+            SpanKind.INTERNAL,
+            None,
+            attributes.work_start(exchange),
+            exchange.started_ns,
+            references.links_to(links),
+        )
+        exchange.trace = _ids_of(span)
+        return WorkSpan(self._recorder, span, state=b"", bag=b"")
+
+    def job_finished(self, finished: JobSpan, *, link: bool) -> None:
+        """Tell of a job that has ended; `link` stands for `jobs.span = "link"`. Odd values do no harm."""
+        if self._recorder is not None:
+            job.export(self._recorder.tracer, finished, link=link)
 
     def _pass_on(self, exchange: Exchange, caller: TraceContext | None, bag: bytes) -> ServerSpan:
         if caller is None:
@@ -130,7 +155,7 @@ class Spans:
         *,
         kind: background.Kind = "internal",
         attributes: Mapping[str, str | float | bool] | None = None,
-        links: Sequence[TraceIds] = (),
+        links: Sequence[SpanIds] = (),
     ) -> AbstractContextManager[background.BackgroundSpan]:
         """A root span around work of the gateway's own; an exception marks it as failed and goes on."""
         return background.root_span(self._background, name, kind, dict(attributes or {}), links)
@@ -144,6 +169,11 @@ class Spans:
         """Export what is left within `timeout` seconds, off the event loop."""
         if self._pipeline is not None:
             await self._pipeline.shutdown(timeout)
+
+
+def _ids_of(span: LeanSpan) -> TraceIds:
+    own = span.context
+    return _ids(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags)
 
 
 def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
