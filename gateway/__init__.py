@@ -3,7 +3,7 @@
 A corridor and rooms. The corridor tells one request's life; a room has one concern and imports no other room.
 In the order in which a request meets them:
 
-cli            the commands (`__main__` is the same program)
+cli/           the commands (`__main__` is the same program)
 config/        TOML and environment to one frozen, validated Settings, or every problem at once
 app            composition root: builds the long-lived objects, mounts proxy and admin
 serve          two listeners in one process and one loop; readiness, drain, shutdown
@@ -23,6 +23,8 @@ spans/         server and client spans, OTLP export
 admission      who and what may pass
 drain          whether the gateway still takes requests
 attempts       token, headers, client span, round trip; once more where that is safe
+job_requests/  the Jobs API's pace: shared reads, writes once, turns
+retry_after    how long the upstream asks to be left alone
 tokens/        hand out a valid token: one state machine, several sources
 headers        header rules both ways
 upstream/      one round trip: slots, deadlines, engines
@@ -30,11 +32,12 @@ answer         errors normalised, links led back, jobs observed
 bodies         reading a bounded part of a body
 errors/        every failure has one name, one status, one body
 links          nextLink and Operation-Location lead back to the gateway
-jobs/          jobs as their answers pass by: wire model, ledger, observer
+jobs/          what is known of jobs, and when their API may be called: ledger, stores, governor, watcher
 metrics/       what Prometheus sees
 access_log/    one line for each exchange
 status         what the admin listener shows of the gateway's own state
 admin/         /metrics, /livez, /readyz, /api, the status page
+console/       the jobs for people, in a terminal
 demo/          the demo of the main job
 emulator/      the upstream as a local server, with a token issuer
 """

@@ -1,10 +1,8 @@
 """Composition root: builds the long-lived objects, mounts proxy and admin, closes all in reverse order."""
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.applications import Starlette
 
@@ -18,7 +16,7 @@ from gateway.attempts import Attempts
 from gateway.config import Origin, Settings, parse_origin, read_secret
 from gateway.drain import Drain
 from gateway.failures import REGISTRY
-from gateway.jobs import FinishedJob, JobObserver, Ledger
+from gateway.job_requests import JobsSide, open_jobs
 from gateway.metrics import Metrics
 from gateway.proxy import Proxy
 from gateway.routes import DenyList
@@ -57,14 +55,14 @@ async def open_gateway(
         tokens = await _open_tokens(settings, environ, spans, metrics, stack)
         upstream = open_upstream(settings.upstream, origin=origin.text, version=__version__)
         stack.push_async_callback(upstream.aclose)
-        ledger = Ledger(settings.jobs, clock=time.time, on_finished=partial(_count_finished, metrics))
-        observer = JobObserver(ledger)
-        metrics.watch_jobs(ledger.snapshot)
-        metrics.watch_job_bodies(lambda: dict(observer.unreadable.items()))
+        attempts = _attempts(settings, origin, upstream, tokens, metrics)
+        jobs = await open_jobs(settings, attempts, spans, metrics, stack)
         proxy = Proxy(
             admission=_admission(settings),
-            attempts=_attempts(settings, origin, upstream, tokens, metrics),
-            answers=_answers(settings, origin, observer, metrics),
+            attempts=attempts,
+            job_reads=jobs.reads,
+            job_writes=jobs.writes,
+            answers=_answers(settings, origin, jobs, metrics),
             spans=spans,
             metrics=metrics,
             access_log=AccessLog(log),
@@ -76,8 +74,8 @@ async def open_gateway(
             settings.admin,
             metrics=metrics,
             health=checks,
-            status=status.Status(settings, tokens, ledger, checks),
-            jobs=status.LedgerView(ledger),
+            status=status.Status(settings, tokens, jobs, checks),
+            jobs=status.LedgerView(jobs.ledger),
         )
         yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, drain=drain)
 
@@ -125,12 +123,6 @@ def _metrics(settings: Settings, origin: Origin) -> Metrics:
     )
 
 
-def _count_finished(metrics: Metrics, job: FinishedJob) -> None:
-    span = job.created_in or job.seen_in
-    trace_id = span.trace_id if span.sampled else None
-    metrics.job_finished(job.kind, job.status, job.error_code, job.duration, trace_id)
-
-
 def _attempts(
     settings: Settings, origin: Origin, upstream: Upstream, tokens: Tokens | None, metrics: Metrics
 ) -> Attempts:
@@ -145,13 +137,14 @@ def _attempts(
     )
 
 
-def _answers(settings: Settings, origin: Origin, observer: JobObserver, metrics: Metrics) -> Answers:
+def _answers(settings: Settings, origin: Origin, jobs: JobsSide, metrics: Metrics) -> Answers:
     return Answers(
         origin=origin,
         public_base_url=settings.listen.public_base_url,
         owns_token=settings.owns_token,
         observed_body=settings.limits.observed_body,
-        jobs=observer,
+        jobs=jobs.observer,
+        ledger=jobs.ledger,
         metrics=metrics,
     )
 

@@ -9,22 +9,43 @@ import asyncio
 import base64
 import re
 import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
 
 from gateway import failures, headers
-from gateway.downstream import Downstream, Upload
+from gateway.downstream import Upload
 from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.metrics import Metrics
 from gateway.spans import ClientSpan, ServerSpan
 from gateway.tokens import Token, Tokens
 from gateway.upstream import Outbound, Response, Upstream
 
-_SAFE = frozenset({"GET", "HEAD"})
+SAFE = frozenset({"GET", "HEAD"})
+"""Methods that change nothing (RFC 9110, section 9.2.1), as far as the upstream has them."""
 _UNAUTHORIZED = 401
 _CLAIMS = re.compile(rb'claims="([^"]{1,8192})"')
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
+
+
+Result = TypeVar("Result")
+Turn = Callable[[], Awaitable[None]]
+"""Waits until the upstream may be sent another jobs request."""
+
+
+class AppSide(Protocol):
+    """For whom an attempt is made: an app that waits, or nobody in particular."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What went wrong while the app's body was read."""
+
+    async def body(self) -> bytes | Upload | None:
+        """The request's body."""
+
+    async def race(self, call: Coroutine[Any, Any, Result], *, unsent: bool = False) -> Result:
+        """Await the call for as long as somebody waits for it."""
 
 
 @dataclass(slots=True)
@@ -35,7 +56,11 @@ class RoundTrip:
     attempt: Attempt
     span: ClientSpan
     token: Token | None
+    metrics: Metrics
     response: Response | None = None
+
+    observed = False
+    """The ledger has not been told of the answer yet."""
 
     @property
     def status(self) -> int:
@@ -81,6 +106,7 @@ class RoundTrip:
         finally:
             attempt.finished = time.perf_counter()
             self.span.end(self.exchange, attempt)
+            self.metrics.attempt_finished(self.exchange, attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +121,20 @@ class Attempts:
     ending_here: frozenset[bytes]
     """Request headers that are not forwarded, from `headers.ending_here`."""
 
-    async def answered(self, exchange: Exchange, span: ServerSpan, downstream: Downstream) -> RoundTrip:
-        """The round trip whose response is the answer; the caller closes it.
+    async def answered(
+        self, exchange: Exchange, span: ServerSpan, downstream: AppSide, turn: Turn | None = None
+    ) -> RoundTrip:
+        """The round trip whose response is the answer; the caller closes it. `turn` is taken for each try.
 
         Raises what tokens and upstream raise, or what went wrong with the app's body while it was sent.
         """
         body = await downstream.body()
         while True:
-            token = await downstream.race(self.tokens.current()) if self.tokens is not None else None
+            token = await self.token(downstream)
+            if turn is not None:
+                await turn()
+                # The wait may have been long; what is valid now costs nothing to ask for.
+                token = await self.token(downstream)
             trip = self._begin(exchange, span, token)
             try:
                 trip.response = response = await self._send(trip, downstream, body)
@@ -121,11 +153,15 @@ class Attempts:
             await trip.__aexit__(None, None, None)
             self.metrics.retried("token")
 
+    async def token(self, downstream: AppSide) -> Token | None:
+        """A valid token; None where the gateway owns none. Raises TokenUnavailable."""
+        return None if self.tokens is None else await downstream.race(self.tokens.current(), unsent=True)
+
     def _may_repeat(self, exchange: Exchange, body: bytes | Upload | None, error: BaseException) -> bool:
         return (
             isinstance(error, failures.UpstreamConnectionLost)
             and self.upstream.engine.keeps_connections
-            and exchange.method in _SAFE
+            and exchange.method in SAFE
             and not isinstance(body, Upload)
             and len(exchange.attempts) == 1
         )
@@ -133,9 +169,9 @@ class Attempts:
     def _begin(self, exchange: Exchange, span: ServerSpan, token: Token | None) -> RoundTrip:
         attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
         exchange.attempts.append(attempt)
-        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token)
+        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, self.metrics)
 
-    async def _send(self, trip: RoundTrip, downstream: Downstream, body: bytes | Upload | None) -> Response:
+    async def _send(self, trip: RoundTrip, downstream: AppSide, body: bytes | Upload | None) -> Response:
         exchange = trip.exchange
         outbound = self._outbound(trip, body)
         began, waited = time.perf_counter(), exchange.app_wait
@@ -163,7 +199,7 @@ class Attempts:
         )
 
     async def _renewed(
-        self, trip: RoundTrip, response: Response, downstream: Downstream, body: bytes | Upload | None
+        self, trip: RoundTrip, response: Response, downstream: AppSide, body: bytes | Upload | None
     ) -> bool:
         """Whether a 401 was met with a new token, and the request can go once more."""
         if response.status != _UNAUTHORIZED or self.tokens is None or trip.token is None:
@@ -188,7 +224,7 @@ def _claims(response: Response) -> str | None:
         match = _CLAIMS.search(value) if name == b"www-authenticate" else None
         if match is None or b"insufficient_claims" not in value:
             continue
-        encoded = match[1].rstrip(b"=").translate(_URL_SAFE)
+        encoded = match[1].rstrip(b"=").translate(_URLSAFE)
         try:
             return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).decode()
         except ValueError:

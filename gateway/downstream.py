@@ -38,6 +38,8 @@ class Downstream:
         exchange.client_left = self._connection.lost
         self._racing: asyncio.Task[Any] | None = None
         self._given_up = False
+        self._unsent = False
+        self._body: bytes | Upload | None = None
         self.failure: BaseException | None = None
         """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
         self.response_started = False
@@ -47,8 +49,13 @@ class Downstream:
     async def body(self) -> "bytes | Upload | None":
         """The request's body: None where there is none, bytes up to `limits.replay_body`, else the stream.
 
-        Raises RequestTooLarge, RequestTimeout, RequestInvalid or ClientLeft.
+        May be asked for again. Raises RequestTooLarge, RequestTimeout, RequestInvalid or ClientLeft.
         """
+        if self._body is None and not self.body_finished:
+            self._body = await self._read_body()
+        return self._body
+
+    async def _read_body(self) -> "bytes | Upload | None":
         length = self._exchange.header(b"content-length")
         if length is None and self._exchange.header(b"transfer-encoding") is None:
             self.body_finished = True
@@ -97,13 +104,14 @@ class Downstream:
         if refusal is not None:
             raise refusal
 
-    async def race(self, call: Coroutine[Any, Any, Result]) -> Result:
+    async def race(self, call: Coroutine[Any, Any, Result], *, unsent: bool = False) -> Result:
         """Await `call`, but give it up when the client leaves and nothing would be lost by that.
 
-        A write that was fully sent runs to its end, so that its outcome is logged and counted.
-        Raises ClientLeft.
+        A write that was fully sent runs to its end, so that its outcome is logged and counted; `unsent` says
+        that it has not gone to the upstream yet, so that it need not go at all. Raises ClientLeft.
         """
         task = asyncio.current_task()
+        self._unsent = unsent
         if task is None or (self._exchange.client_left and self._gives_up()):
             call.close()
             raise failures.ClientLeft
@@ -120,7 +128,7 @@ class Downstream:
             self._racing = None
 
     def _gives_up(self) -> bool:
-        return not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
+        return self._unsent or not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
 
     def _lost(self) -> None:
         self._exchange.client_left = True

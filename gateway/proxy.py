@@ -10,13 +10,14 @@ from gateway.access_log import AccessLog
 from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.arrival import Receive, Scope, Send, read_exchange
-from gateway.attempts import Attempts
+from gateway.attempts import SAFE, Attempts, RoundTrip
 from gateway.config import Limits
 from gateway.downstream import Downstream, once
 from gateway.drain import Drain
 from gateway.exchange import Exchange, RawHeaders
+from gateway.job_requests import AnswerAtHand, JobReads, JobWrites
 from gateway.metrics import Metrics
-from gateway.spans import Spans
+from gateway.spans import ServerSpan, Spans
 
 _UNAUTHORIZED = 401
 
@@ -29,6 +30,8 @@ class Proxy:
 
     admission: Admission
     attempts: Attempts
+    job_reads: JobReads
+    job_writes: JobWrites
     answers: Answers
     spans: Spans
     metrics: Metrics
@@ -48,8 +51,8 @@ class Proxy:
             downstream.check()
             self.admission.admit(exchange)
             self.drain.check()
-            async with await self.attempts.answered(exchange, span, downstream) as trip:
-                answer = await downstream.race(self.answers.shape(exchange, trip))
+            async with await self._answered(exchange, span, downstream) as response:
+                answer = await downstream.race(self.answers.shape(exchange, response))
                 kept = self._own_headers(exchange, answer.headers)
                 await downstream.relay(answer.status, kept, self.answers.pieces(exchange, answer))
         except failures.ClientLeft:
@@ -68,6 +71,16 @@ class Proxy:
             self.metrics.exchange_finished(exchange)
             span.end(exchange)
             self.access_log.write(exchange)
+
+    async def _answered(
+        self, exchange: Exchange, span: ServerSpan, downstream: Downstream
+    ) -> RoundTrip | AnswerAtHand:
+        """The upstream's answer; the Jobs API has a pace, and answers that several may get."""
+        if not exchange.route.jobs_api:
+            return await self.attempts.answered(exchange, span, downstream)
+        if exchange.method in SAFE:
+            return await self.job_reads.answered(exchange, span, downstream)
+        return await self.job_writes.answered(exchange, span, downstream)
 
     async def _fail(self, exchange: Exchange, downstream: Downstream, error: Exception) -> None:
         """Answer with the failure; once the head is out the connection is cut instead.
@@ -100,6 +113,7 @@ class Proxy:
     def _own_headers(self, exchange: Exchange, kept: RawHeaders, *, last: bool = False) -> RawHeaders:
         out = [pair for pair in kept if pair[0] != b"traceresponse"]
         out.append((b"traceresponse", exchange.trace.response_header))
+        out.extend(exchange.added_headers)
         if last or self.drain.draining:
             out.append((b"connection", b"close"))
         return out

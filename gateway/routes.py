@@ -5,7 +5,7 @@ while they are matched: `%2F` inside an id is part of the id. What is not in the
 """
 
 from collections.abc import Iterable
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from gateway.exchange import Route
 
@@ -54,6 +54,10 @@ _JOBS = {
     "GET /jobs/deletions/{id}": ("deletion", "get"),
 }
 
+_COLLECTIONS = {
+    kind: key.partition(" ")[2] for key, (kind, operation) in _JOBS.items() if operation == "list"
+}
+
 TEMPLATES: frozenset[str] = frozenset(template for _, template in _TABLE)
 LABELS: tuple[str, ...] = (*(template for _, template in _TABLE), UNMATCHED.template)
 
@@ -94,6 +98,12 @@ def match(method: str, raw_path: bytes) -> Route:
             return Route(route.template, route.job_kind, job_id, route.operation, jobs_api=True)
         return route
     return UNMATCHED_JOBS if _reads_as_jobs(raw_path) else UNMATCHED
+
+
+def job_path(kind: str, job_id: str | None = None) -> bytes:
+    """The path of a job, or of all jobs of a kind, as the upstream has it."""
+    template = _COLLECTIONS[kind]
+    return (template if job_id is None else f"{template}/{quote(job_id, safe='')}").encode("ascii")
 
 
 def _reads_as_jobs(raw_path: bytes) -> bool:

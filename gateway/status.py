@@ -1,7 +1,7 @@
 """What the admin listener shows of the gateway's own state: readiness checks, status, jobs as JSON."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ from gateway._version import __version__
 from gateway.admin import Health
 from gateway.config import Settings
 from gateway.drain import Drain
-from gateway.jobs import Ledger, job_view
+from gateway.job_requests import JobsSide
+from gateway.jobs import STATUSES, Ledger, job_view
 from gateway.tokens import Tokens
 from gateway.upstream import Upstream
 
@@ -22,12 +23,17 @@ class LedgerView:
 
     ledger: Ledger
 
-    def __len__(self) -> int:
-        return len(self.ledger)
+    @property
+    def statuses(self) -> Mapping[str, Collection[str]]:
+        """Kinds of jobs and their statuses."""
+        return STATUSES
 
-    def jobs(self, limit: int) -> Sequence[Json]:
-        """At most `limit` jobs, the newest first."""
-        return [job_view(record) for record in self.ledger.jobs()[:limit]]
+    def jobs(
+        self, kinds: Collection[str], statuses: Collection[str], limit: int
+    ) -> tuple[Sequence[Json], int]:
+        """At most `limit` jobs of these kinds in these statuses, the newest first, and how many there are."""
+        found = [job for job in self.ledger.jobs() if job.kind in kinds and job.status in statuses]
+        return [job_view(record) for record in found[:limit]], len(found)
 
     def job(self, kind: str, job_id: str) -> Json | None:
         """One job, or None."""
@@ -62,10 +68,10 @@ def health(settings: Settings, upstream: Upstream, tokens: Tokens | None, drain:
 class Status:
     """`/api/status`: the gateway at a glance; holds no secret."""
 
-    def __init__(self, settings: Settings, tokens: Tokens | None, ledger: Ledger, checks: Health) -> None:
+    def __init__(self, settings: Settings, tokens: Tokens | None, jobs: JobsSide, checks: Health) -> None:
         self._settings = settings
         self._tokens = tokens
-        self._ledger = ledger
+        self._jobs = jobs
         self._checks = checks
         self._started = time.time()
 
@@ -80,6 +86,27 @@ class Status:
                 "baseUrl": self._settings.upstream.base_url,
                 "engine": self._settings.upstream.engine,
             },
-            "jobs": {"known": len(self._ledger), "lastSeenOn": self._ledger.snapshot().last_sync},
+            "jobs": self._jobs_at_a_glance(),
             "token": None if self._tokens is None else asdict(self._tokens.state()),
+        }
+
+    def _jobs_at_a_glance(self) -> Json:
+        jobs = self._jobs
+        watcher = jobs.watcher.state()
+        return {
+            "known": len(jobs.ledger),
+            "lastSeenOn": jobs.ledger.snapshot().last_sync,
+            "store": {"name": jobs.store.name, "problem": jobs.store.problem},
+            "turns": {
+                "queued": {
+                    priority.name.lower(): count for priority, count in jobs.governor.queued().items()
+                },
+                "pausedSeconds": jobs.governor.paused_for,
+            },
+            "watcher": {
+                "following": watcher.following,
+                "nextReadSeconds": watcher.next_read_in,
+                "failingSince": watcher.failing_since,
+                "givenUp": list(watcher.given_up),
+            },
         }

@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 VOCABULARY = {"exchange", "failures", "config", "trace_context", "_version"}
 CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
-    "downstream", "listeners",
+    "downstream", "listeners", "job_requests",
 }  # fmt: skip
 PURE = {
     "headers": {"admission", "jobs", "upstream"},
@@ -33,6 +33,7 @@ OUTSIDE = {
     "app": {"starlette"},
     "cli": {"typer", "rich", "uvloop"},
     "config": {"pydantic"},
+    "console": {"httpx", "rich"},
     "demo": {"httpx", "rich"},
     "emulator": {"joserfc", "msgspec", "uvicorn"},
     "errors": {"msgspec"},
@@ -132,6 +133,7 @@ def test_every_room_has_its_test() -> None:
         "listeners",
         "cli",
         "demo",
+        "job_requests",
         "status",
         "exchange",
     }

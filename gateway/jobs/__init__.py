@@ -6,22 +6,38 @@ wire       a response body to job states
 record     what is known of one job, and what a further sighting may change
 ledger     every known job: counted once, bounded, cheap to read
 observer   an exchange of the jobs routes to the ledger
+patience   how long a caller waits for its turn
+line       who has the next turn
+governor   when the next turn is: the pace of jobs requests
+reads/     shared reads: kept, joined, batched
+writes/    a repeated write is sent once
+schedule   which unfinished job is to be read next
+watcher    unfinished jobs followed to their end
+stores/    where the ledger and the writes outlive the process
 view       a record as JSON
 """
 
+from gateway.jobs.governor import Governor, Priority
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.model import STATUSES, FinishedJob, LedgerSnapshot, SpanContext
 from gateway.jobs.observer import JobObserver
 from gateway.jobs.record import JobRecord
+from gateway.jobs.schedule import WatchRead
 from gateway.jobs.view import job_view
+from gateway.jobs.watcher import ReadOutcome, Watcher
 
 __all__ = [
     "STATUSES",
     "FinishedJob",
+    "Governor",
     "JobObserver",
     "JobRecord",
     "Ledger",
     "LedgerSnapshot",
+    "Priority",
+    "ReadOutcome",
     "SpanContext",
+    "WatchRead",
+    "Watcher",
     "job_view",
 ]

@@ -4,7 +4,7 @@ It gets a bounded copy of the body: the answer itself is neither changed nor hel
 answer holds makes it raise.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, get_args
@@ -51,6 +51,8 @@ class JobObserver:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.on_seen: Callable[[], None] = lambda: None
+        """Called when the ledger has learned of a job's state."""
         self._unreadable: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
 
     @property
@@ -102,6 +104,7 @@ class JobObserver:
             self._ledger.created(kind, state, _span_of(exchange), _asked(exchange))
         else:
             self._ledger.seen(kind, (state,), _span_of(exchange), _asked(exchange))
+        self.on_seen()
 
     def _page(self, kind: str, exchange: Exchange, body: bytes) -> None:
         try:
@@ -113,6 +116,7 @@ class JobObserver:
             self._unreadable["too_large"] += 1
         states = self._states(kind, items[:MAX_ITEMS])
         self._ledger.seen(kind, states, _span_of(exchange), _asked(exchange))
+        self.on_seen()
 
     def _states(self, kind: str, items: list[msgspec.Raw]) -> Iterator[JobState]:
         for item in items:

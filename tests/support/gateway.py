@@ -15,6 +15,9 @@ from gateway.serve import Stop, serve
 
 API = "api-version=2023-10-31"
 
+PLAIN = {"rate": 0, "max_staleness": 0, "terminal_staleness": 0, "watch": "off"}
+"""Every jobs request goes out as it comes, and none of the gateway's own: for tests of other promises."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
@@ -50,13 +53,14 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_for(upstream: str, /, **sections: Any) -> Settings:
-    """Settings that suit a test: free ports, no drain delay, no token, the given sections over that."""
+    """Settings that suit a test: free ports, no drain delay, no token, no pacing, the given sections over that."""
     base = {
         "upstream": {"base_url": upstream},
         "listen": {"port": 0},
         "admin": {"port": 0},
         "auth": {"mode": "none"},
         "limits": {"drain_delay": 0},
+        "jobs": PLAIN,
     }
     return Settings.model_validate(merged(base, sections))
 

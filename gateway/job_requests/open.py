@@ -1,0 +1,155 @@
+"""What the jobs routes need for as long as the gateway runs: made here, closed in reverse order."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.attempts import Attempts
+from gateway.config import Jobs, Settings
+from gateway.job_requests.fetching import Fetching
+from gateway.job_requests.reading import JobReads
+from gateway.job_requests.turns import Turns
+from gateway.job_requests.watching import WatcherReads
+from gateway.job_requests.writing import JobWrites
+from gateway.jobs import FinishedJob, Governor, JobObserver, Ledger, Priority, Watcher
+from gateway.jobs.reads import ReadAnswer, SharedReads
+from gateway.jobs.stores import Store, open_store
+from gateway.jobs.writes import WritesOnce
+from gateway.metrics import Metrics
+from gateway.spans import JobSpan, Spans
+
+_log = logging.getLogger("gateway.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSide:
+    """The gateway's knowledge of jobs, and its ways to the Jobs API."""
+
+    ledger: Ledger
+    observer: JobObserver
+    governor: Governor
+    store: Store
+    watcher: Watcher
+    reads: JobReads
+    writes: JobWrites
+
+
+async def open_jobs(
+    settings: Settings, attempts: Attempts, spans: Spans, metrics: Metrics, stack: AsyncExitStack
+) -> JobsSide:
+    """Open the store, restore the ledger, start the watcher; `stack` closes them."""
+    jobs = settings.jobs
+    store = await open_store(jobs, log=_log.error)
+    stack.push_async_callback(store.aclose)
+    told = partial(_finished, metrics, spans, link=jobs.span == "link")
+    ledger = Ledger(jobs, clock=time.time, on_finished=told, store=store)
+    observer = JobObserver(ledger)
+    turns = Turns(_governor(jobs, metrics), metrics, jobs.max_wait)
+    fetching = Fetching(attempts, observer, metrics, settings.limits.observed_body)
+    shared = _shared(settings, turns)
+    if shared is not None:
+        stack.push_async_callback(shared.aclose)
+    watcher = _watcher(settings, ledger, WatcherReads(fetching, turns, shared, spans, ledger), metrics)
+    observer.on_seen = watcher.poke
+    stack.push_async_callback(watcher.aclose)
+    watcher.start()
+    writes = JobWrites(
+        attempts=attempts,
+        turns=turns,
+        fetching=fetching,
+        shared=shared,
+        once=WritesOnce(store, clock=time.time) if jobs.writes_once else None,
+        metrics=metrics,
+        inject_operation_id=jobs.inject_operation_id,
+        passes_credential=settings.auth.mode == "passthrough",
+    )
+    reads = JobReads(attempts, turns, fetching, shared, metrics)
+    side = JobsSide(ledger, observer, turns.governor, store, watcher, reads, writes)
+    _show(side, settings, metrics)
+    return side
+
+
+def _governor(jobs: Jobs, metrics: Metrics) -> Governor:
+    def waited(priority: Priority, seconds: float) -> None:
+        metrics.rate_waited(_label(priority), seconds)
+
+    return Governor(
+        rate=jobs.rate,
+        burst=jobs.burst,
+        max_queued=jobs.max_queued,
+        timers=asyncio.get_running_loop(),
+        on_wait=waited,
+    )
+
+
+def _watcher(settings: Settings, ledger: Ledger, read: WatcherReads, metrics: Metrics) -> Watcher:
+    jobs = settings.jobs
+    if settings.auth.mode == "passthrough":
+        # The token is the app's: the gateway has none to ask with.
+        jobs = jobs.model_copy(update={"watch": "off"})
+    return Watcher(
+        ledger,
+        read,
+        jobs,
+        clock=time.time,
+        timers=asyncio.get_running_loop(),
+        chance=random.Random(),  # noqa: S311 - jitter, not a secret
+        on_failure=lambda _: metrics.watch_failed(),
+        log=_log.warning,
+    )
+
+
+def _shared(settings: Settings, turns: Turns) -> SharedReads | None:
+    """None where reads are not shared: an answer is for who asked, and that must be the gateway."""
+    if not settings.jobs.coalesce or not settings.owns_token:
+        return None
+
+    def throttled(answer: ReadAnswer, priority: Priority) -> float:
+        return turns.throttled(answer.headers, priority)
+
+    timers = asyncio.get_running_loop()
+    return SharedReads(settings.jobs, turns.governor, timers=timers, throttled=throttled)
+
+
+def _show(side: JobsSide, settings: Settings, metrics: Metrics) -> None:
+    """Let the scrape read what changes by itself."""
+    metrics.watch_jobs(side.ledger.snapshot)
+    metrics.watch_job_bodies(lambda: dict(side.observer.unreadable.items()))
+    metrics.watch_governor(partial(_queued, side.governor))
+    metrics.watch_store(lambda: side.store.problem is None)
+    shown = settings.metrics.job_series
+    metrics.watch_job_series(lambda: side.ledger.newest(shown), limit=shown)
+
+
+def _finished(metrics: Metrics, spans: Spans, job: FinishedJob, *, link: bool) -> None:
+    span = job.created_in or job.seen_in
+    trace_id = span.trace_id if span.sampled else None
+    metrics.job_finished(job.kind, job.status, job.error_code, job.duration, trace_id)
+    spans.job_finished(
+        JobSpan(
+            kind=job.kind,
+            id=job.id,
+            status=job.status,
+            error_code=job.error_code,
+            created_ns=job.created,
+            finished_ns=job.finished,
+            first_seen=job.first_seen,
+            last_seen=job.last_seen,
+            history=job.history,
+            created_in=job.created_in,
+        ),
+        link=link,
+    )
+
+
+def _queued(governor: Governor) -> Mapping[str, int]:
+    return {_label(priority): count for priority, count in governor.queued().items()}
+
+
+def _label(priority: Priority) -> str:
+    return priority.name.lower()

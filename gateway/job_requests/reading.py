@@ -1,0 +1,86 @@
+"""An app's read of the jobs routes: kept, shared with others, or by itself."""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.attempts import Attempts, RoundTrip
+from gateway.downstream import Downstream
+from gateway.exchange import Exchange
+from gateway.job_requests.answers import AnswerAtHand
+from gateway.job_requests.fetching import Fetching
+from gateway.job_requests.turns import TOO_MANY_REQUESTS, Turns
+from gateway.jobs import Priority
+from gateway.jobs.reads import BYPASS, Caller, Given, ReadAnswer, ReadKey, SharedReads, Unshared, read_key
+from gateway.metrics import Metrics
+from gateway.spans import ServerSpan
+
+
+@dataclass(frozen=True, slots=True)
+class JobReads:
+    """Answers GET and HEAD."""
+
+    attempts: Attempts
+    turns: Turns
+    fetching: Fetching
+    shared: SharedReads | None
+    """None where reads are not shared: by configuration, or because the token is the app's own."""
+    metrics: Metrics
+
+    async def answered(
+        self, exchange: Exchange, span: ServerSpan, downstream: Downstream
+    ) -> AnswerAtHand | RoundTrip:
+        """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
+        key = read_key(exchange) if self.shared is not None else None
+        if key is not None and self.shared is not None:
+            try:
+                return await self._given(self.shared, key, exchange, span, downstream)
+            except Unshared:
+                pass
+        elif self.shared is not None and exchange.route.job_kind is not None:
+            exchange.added_headers.append(BYPASS)
+        if exchange.route.job_kind is not None:
+            self._count(exchange, "bypass")
+        return await self._by_itself(exchange, span, downstream)
+
+    async def _given(
+        self, shared: SharedReads, key: ReadKey, exchange: Exchange, span: ServerSpan, downstream: Downstream
+    ) -> AnswerAtHand:
+        await downstream.body()
+        # A request without a token must not stand in the queue: once one comes all of them would go at once.
+        await self.attempts.token(downstream)
+
+        async def fetch(read: Exchange) -> ReadAnswer:
+            return await self.fetching.fetch(read, span, self.turns.after_the_first(Priority.READ))
+
+        caller = Caller(exchange, fetch, Priority.READ, self.turns.patience(exchange))
+        given = await downstream.race(shared.answer(key, caller))
+        self._tell(exchange, span, given)
+        return AnswerAtHand.of_read(given.answer, given.headers(exchange))
+
+    def _tell(self, exchange: Exchange, span: ServerSpan, given: Given) -> None:
+        self._count(exchange, given.result)
+        exchange.job_id = given.answer.job_id or exchange.job_id
+        exchange.job_status = given.answer.job_status
+        if given.how == "miss":
+            exchange.attempts = given.answer.attempts
+        if given.answer.trace != exchange.trace:
+            span.link(given.answer.trace)
+
+    async def _by_itself(self, exchange: Exchange, span: ServerSpan, downstream: Downstream) -> RoundTrip:
+        """A request of its own; one that met a 429 goes again while the app's patience allows."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.turns.patience(exchange)
+        turn = self.turns.for_app(exchange, downstream, Priority.READ, deadline)
+        while True:
+            trip = await self.attempts.answered(exchange, span, downstream, turn)
+            if trip.status != TOO_MANY_REQUESTS or self.turns.governor.off:
+                return trip
+            pause = self.turns.throttled(trip.headers, Priority.READ)
+            if loop.time() + pause > deadline:
+                return trip
+            await trip.__aexit__(None, None, None)
+            self.metrics.retried("throttled")
+
+    def _count(self, exchange: Exchange, result: str) -> None:
+        exchange.read_result = result
+        self.metrics.job_read(result)
