@@ -63,12 +63,13 @@ class Emulator:
         fault = self.state.faults.take(arrival.method, arrival.origin_form)
         if fault is None:
             answer = identified(self._carry_out(arrival))
-            entry.status = answer.status
+            entry.status, entry.request_id = answer.status, request_id(answer)
             await wire.deliver(answer)
             return
         answer = identified(fault.shape(self._carry_out(arrival) if fault.carries_out else Answer(200)))
         if fault.delay:
             await wire.wait(fault.delay)
+        entry.request_id = request_id(answer)
         entry.status = answer.status if fault.sends_head else None
         await wire.spoil(answer, fault)
 
@@ -115,9 +116,14 @@ class Emulator:
 
 def identified(answer: Answer) -> Answer:
     """The answer with an `x-ms-request-id`, unless a fault has given it one."""
-    if not any(name.lower() == "x-ms-request-id" for name, _ in answer.headers):
+    if request_id(answer) is None:
         answer.headers.append(("x-ms-request-id", str(uuid.uuid4())))
     return answer
+
+
+def request_id(answer: Answer) -> str | None:
+    """The answer's `x-ms-request-id`."""
+    return next((value for name, value in answer.headers if name.lower() == "x-ms-request-id"), None)
 
 
 def create_emulator(settings: EmulatorSettings | None = None, *, clock: Clock = utc_now) -> Emulator:

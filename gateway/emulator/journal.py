@@ -13,7 +13,7 @@ class Entry(msgspec.Struct, kw_only=True):
 
     `target` and header names are spelled as on the wire. `body` is the beginning of the body as text, bytes
     that are not UTF-8 replaced; size and digest are of all of it. `status` is None while unanswered, or
-    when the connection was cut before the head.
+    when the connection was cut before the head; `request_id` is the answer's `x-ms-request-id`.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Entry(msgspec.Struct, kw_only=True):
     body_sha256: str
     body: str
     status: int | None = None
+    request_id: str | None = None
 
 
 class Journal:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import duties, latency, processes, profiling, startup, throughput, transfer
+from tests.bench import duties, jobs, latency, ledger, processes, profiling, startup, throughput, transfer
 from tests.bench.client import UnexpectedAnswerError
 from tests.bench.report import Figure, Report
 from tests.bench.rig import ENGINES, NotReadyError, Rig, open_rig
@@ -29,10 +29,17 @@ class Effort:
     load_rounds: int = 3
     load_seconds: float = 5.0
     large_body: int = 1 << 30
+    polling_seconds: float = 60.0
 
 
 QUICK = Effort(
-    starts=2, latency_rounds=3, latency_requests=200, load_rounds=1, load_seconds=2.0, large_body=1 << 26
+    starts=2,
+    latency_rounds=3,
+    latency_requests=200,
+    load_rounds=1,
+    load_seconds=2.0,
+    large_body=1 << 26,
+    polling_seconds=20.0,
 )
 
 
@@ -71,6 +78,10 @@ def _measure(rig: Rig, effort: Effort, console: Console) -> Report:
     steps += [
         (f"large bodies, {engine}", partial(transfer.measure, rig, engine, effort.large_body))
         for engine in ENGINES
+    ]
+    steps += [
+        ("many pollers", partial(jobs.measure, rig, effort.polling_seconds)),
+        ("a full ledger", partial(ledger.measure, rig)),
     ]
     for name, step in steps:
         console.print(f"measuring {name} …")

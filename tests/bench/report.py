@@ -22,7 +22,7 @@ class Figure:
     value: float
     unit: str
     must: float | None = None
-    bound: Literal["under", "at least"] = "under"
+    bound: Literal["under", "at most", "at least"] = "under"
     samples: Sequence[float] = ()
     note: str = ""
 
@@ -31,7 +31,13 @@ class Figure:
         """Whether the reach is kept; None where there is none."""
         if self.must is None:
             return None
-        return self.value < self.must if self.bound == "under" else self.value >= self.must
+        match self.bound:
+            case "under":
+                return self.value < self.must
+            case "at most":
+                return self.value <= self.must
+            case "at least":
+                return self.value >= self.must
 
 
 @dataclass(slots=True)
@@ -96,7 +102,7 @@ def _number(value: float) -> str:
 def _must(figure: Figure) -> str:
     if figure.must is None:
         return ""
-    sign = "<" if figure.bound == "under" else "≥"
+    sign = {"under": "<", "at most": "≤", "at least": "≥"}[figure.bound]
     return f"{sign} {figure.must:g} {figure.unit}"
 
 

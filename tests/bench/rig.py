@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tests.bench import processes
 from tests.bench.client import Client, UnexpectedAnswerError
@@ -18,6 +19,10 @@ ENGINES = ("pyreqwest", "httpx")
 JOB = "/jobs/imports/bench?api-version=2023-10-31"
 READY_WITHIN = 30.0
 SERVE = ("-m", "gateway", "serve")
+UNPACED: Mapping[str, str] = MappingProxyType(
+    {"JOBS__RATE": "0", "JOBS__COALESCE": "false", "JOBS__WATCH": "off"}
+)
+"""Each request for itself: what the proxy path costs, whatever the route."""
 _PASSED_ON = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 
 
@@ -54,16 +59,24 @@ class Rig:
 
     @contextmanager
     def gateway(
-        self, engine: str, *, program: tuple[str, ...] = SERVE, pipes: bool = False
+        self,
+        engine: str,
+        *,
+        program: tuple[str, ...] = SERVE,
+        pipes: bool = False,
+        settings: Mapping[str, str] = UNPACED,
     ) -> Iterator[Gateway]:
-        """A ready gateway; raises NotReadyError. `pipes` opens its standard input and output."""
+        """A ready gateway; raises NotReadyError. `pipes` opens its standard input and output.
+
+        `settings` are keys besides those of every gateway here, or in their place.
+        """
         data, admin = processes.free_port(), processes.free_port()
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
         began = time.perf_counter()
         with processes.running(
             *program,
             cores=self.gateway_cores,
-            environ=self._environ(engine, data, admin),
+            environ=self._environ(engine, data, admin, settings),
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.DEVNULL,
@@ -71,7 +84,7 @@ class Rig:
             _wait_until_ready(process, admin, began + READY_WITHIN)
             yield Gateway(engine, process, data, admin, time.perf_counter() - began)
 
-    def _environ(self, engine: str, data: int, admin: int) -> Mapping[str, str]:
+    def _environ(self, engine: str, data: int, admin: int, settings: Mapping[str, str]) -> Mapping[str, str]:
         keys = {
             "UPSTREAM__BASE_URL": f"http://127.0.0.1:{self.upstream}",
             "UPSTREAM__ENGINE": engine,
@@ -84,6 +97,7 @@ class Rig:
             "AUTH__OAUTH2__CLIENT_SECRET": "bench",
             "TRACING__ENDPOINT": f"http://127.0.0.1:{self.sink}/v1/traces",
             "TRACING__SAMPLE_RATIO": "1",
+            **settings,
         }
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return kept | {f"ADT_GATEWAY_{name}": value for name, value in keys.items()}

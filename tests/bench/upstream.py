@@ -1,4 +1,7 @@
-"""The upstream: a job of 0.2 KB at every path, large bodies at `/digitaltwins/large`, counts at `/_seen`."""
+"""The upstream: a job of 0.2 KB at every path, large bodies at `/digitaltwins/large`, counts at `/_seen`.
+
+`/jobs/imports?page=<n>` answers with the n-th hundred of as many finished jobs as are asked for.
+"""
 
 import asyncio
 import hashlib
@@ -9,6 +12,8 @@ from tests.bench import pattern
 from tests.bench.server import Connection, head, serve
 
 LARGE = b"/digitaltwins/large"
+LIST = b"/jobs/imports?page="
+PAGE_SIZE = 100
 _JOB = json.dumps(
     {
         "id": "bench",
@@ -48,7 +53,9 @@ class UpstreamConnection(Connection):
             return
         self._seen.requests += 1
         self._seen.with_token += self.authorization.startswith(b"Bearer ")
-        if not self.target.startswith(LARGE):
+        if self.target.startswith(LIST):
+            self.reply(page(int(self.target.removeprefix(LIST))))
+        elif not self.target.startswith(LARGE):
             self.reply(_JOB)
         elif size := int(self.target.partition(b"size=")[2] or b"0"):
             self._sending = asyncio.ensure_future(self._send(size))
@@ -63,6 +70,25 @@ class UpstreamConnection(Connection):
                 return
             self.transport.write(block)
             await self.taken.wait()
+
+
+def page(number: int) -> bytes:
+    """A page of import jobs that have ended, as the service writes them."""
+    return json.dumps({"value": [job(number * PAGE_SIZE + at) for at in range(PAGE_SIZE)]}).encode()
+
+
+def job(number: int) -> dict[str, str]:
+    """One of them."""
+    return {
+        "id": f"nightly-import-{number:06d}",
+        "inputBlobUri": "https://bench.blob.core.windows.net/in/graph.ndjson",
+        "outputBlobUri": "https://bench.blob.core.windows.net/out/log.ndjson",
+        "status": "succeeded",
+        "createdDateTime": f"2026-01-01T00:00:00.{number:07d}+00:00",
+        "lastActionDateTime": "2026-01-01T01:00:00.0000000+00:00",
+        "finishedDateTime": "2026-01-01T01:00:00.0000000+00:00",
+        "purgeDateTime": "2199-01-01T00:00:00.0000000+00:00",
+    }
 
 
 def main() -> None:
