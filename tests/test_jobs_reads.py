@@ -318,3 +318,14 @@ async def test_cache_status_says_how(desk: Desk) -> None:
     assert (b"cache-status", b"adt-gateway; hit") in told[2]
     assert not any(name == b"age" for name, _ in told[0] + told[1])
     assert (b"age", b"0") in told[2]
+
+
+async def test_the_watcher_is_given_nothing_old() -> None:
+    """The watcher asks the upstream where an app would get a kept answer."""
+    desk = Desk(rate=0, max_staleness=60)
+    desk.ask()
+    await desk.upstream.answers(body=b"1")
+    watched = desk.ask(priority=Priority.WATCH)
+    await desk.upstream.answers(body=b"2")
+    assert watched.result().answer.body == b"2"
+    assert (await desk.ask()).answer.body == b"2"

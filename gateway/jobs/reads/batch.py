@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.jobs.reads.answer import ReadAnswer
@@ -55,7 +56,7 @@ class Batch:
 
     def _read(self, page: ReadAnswer) -> dict["Flight", ReadAnswer | None]:
         if page.status == _TOO_MANY_REQUESTS:
-            return dict.fromkeys(self._aboard, page)
+            return dict.fromkeys(self._aboard, replace(page, batched=True))
         ids = {flight: flight.exchange.route.job_id or "" for flight in self._aboard}
         kind = next(iter(ids)).exchange.route.job_kind or ""
         found = jobs_on(kind, page, frozenset(ids.values()))

@@ -95,13 +95,15 @@ class Flight:
             if waiting.deadline < moment:
                 self._tell(seat, answer)
 
-    def land(self, answer: ReadAnswer) -> None:
-        """Give the answer to everybody; one that cannot be shared goes to the first."""
+    async def land(self, answer: ReadAnswer) -> None:
+        """Give the answer to everybody; one that cannot be shared goes to the first who is there to take it."""
         for seat in list(self._waiting):
-            self._tell(seat, answer)
-            if answer.rest is not None:
+            taken = self._tell(seat, answer)
+            if taken and answer.rest is not None:
                 self.fail(Unshared())
                 return
+        if answer.rest is not None:
+            await answer.rest.aclose()
 
     def fail(self, error: Exception) -> None:
         """Fail everybody who waits now, each with an exception of its own."""
@@ -112,12 +114,14 @@ class Flight:
         if self.airborne is None:
             self._tell(seat, self.refusal())
 
-    def _tell(self, seat: Seat, outcome: ReadAnswer | Exception) -> None:
+    def _tell(self, seat: Seat, outcome: ReadAnswer | Exception) -> bool:
+        """Whether the caller was still there."""
         self.leave(seat)
         if seat.done():
-            return
+            return False
         if isinstance(outcome, Exception):
             seat.set_exception(outcome)
             seat.exception()  # looked at, so that a caller who leaves at this moment leaves no complaint
         else:
             seat.set_result(outcome)
+        return True

@@ -11,7 +11,7 @@ from gateway.jobs.governor import Governor, Priority, Timers
 from gateway.jobs.model import TERMINAL, known_status
 from gateway.jobs.reads.answer import Given, ReadAnswer
 from gateway.jobs.reads.batch import Batch
-from gateway.jobs.reads.flight import Fetch, Flight
+from gateway.jobs.reads.flight import Fetch, Flight, Seat
 from gateway.jobs.reads.request import BatchKey, ReadKey, batch_key, own_exchange
 from gateway.jobs.reads.shelf import Shelf
 from gateway.jobs.reads.unlisted import Unlisted
@@ -34,7 +34,7 @@ class Caller:
 class SharedReads:
     """Reads of the jobs routes, from one thread (the event loop).
 
-    `throttled` is told the answer of each 429 and pauses the governor; it returns the seconds.
+    `throttled` is told the answer of each 429, and pauses the governor.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SharedReads:
         governor: Governor,
         *,
         timers: Timers,
-        throttled: Callable[[ReadAnswer, Priority], float],
+        throttled: Callable[[ReadAnswer, Priority], object],
     ) -> None:
         self._settings = settings
         self._governor = governor
@@ -54,6 +54,7 @@ class SharedReads:
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
         self._waiting: dict[BatchKey, list[Flight]] = {}
         self._unlisted = Unlisted(timers)
+        self._paused_by: ReadAnswer | None = None
 
     async def answer(self, key: ReadKey, caller: Caller) -> Given:
         """The answer for one caller.
@@ -62,7 +63,8 @@ class SharedReads:
         by itself, and what fetching raises. Cancelled, only this caller leaves.
         """
         now = self._timers.time()
-        kept = self._shelf.get(key, now)
+        # The watcher reads to learn what is new; a kept answer has been seen.
+        kept = None if caller.priority is Priority.WATCH else self._shelf.get(key, now)
         if kept is not None:
             return Given(kept, "hit", max(0.0, now - kept.sent_at))
         flight = self._flights.get(key)
@@ -75,6 +77,9 @@ class SharedReads:
         seat = flight.join(joined + caller.patience)
         try:
             answer = await seat
+        except asyncio.CancelledError:
+            await _close_rest(seat)
+            raise
         finally:
             flight.leave(seat)
             self._account(caller.exchange, joined, flight.airborne)
@@ -148,13 +153,12 @@ class SharedReads:
                 answer = await self._asked(flight)
                 if answer is None:
                     flight.grounded()
-                elif answer.status == _TOO_MANY_REQUESTS and not self._governor.off:
-                    pause = self._throttled(answer, flight.priority)
+                elif self._throttles(answer, flight) and answer.rest is None:
                     flight.airborne = None
-                    flight.tell_those_before(self._timers.time() + pause, answer)
+                    flight.tell_those_before(self._timers.time() + self._governor.paused_for, answer)
                 else:
                     self._keep(flight, answer)
-                    flight.land(answer)
+                    await flight.land(answer)
         except Exception as error:  # noqa: BLE001 - it is the callers' to handle
             flight.fail(error)
         finally:
@@ -208,6 +212,15 @@ class SharedReads:
             other.board(batch, self._governor)
         return batch
 
+    def _throttles(self, answer: ReadAnswer, flight: Flight) -> bool:
+        """Whether the upstream asks for a pause; the 429 of a list is told to all its reads, and is one."""
+        if answer.status != _TOO_MANY_REQUESTS or self._governor.off:
+            return False
+        if answer is not self._paused_by:
+            self._paused_by = answer
+            self._throttled(answer, flight.priority)
+        return True
+
     def _keep(self, flight: Flight, answer: ReadAnswer) -> None:
         """Keep a good answer, unless a write came between its request and now."""
         if answer.status != _OK or answer.rest is not None or self._flights.get(flight.key) is not flight:
@@ -223,3 +236,11 @@ class SharedReads:
         turn = now if airborne is None else min(now, max(joined, airborne))
         exchange.rate_wait += turn - joined
         exchange.upstream_wait += now - turn
+
+
+async def _close_rest(seat: Seat) -> None:
+    """Whoever was to read the rest of an answer has left at the moment it came."""
+    if seat.done() and not seat.cancelled() and seat.exception() is None:
+        rest = seat.result().rest
+        if rest is not None:
+            await rest.aclose()
