@@ -1,7 +1,7 @@
 """What the app of the demo does, and what must be seen for the demo to have gone as it should.
 
-The app is a plain httpx client. It has no credential: the gateway adds the token. It polls more often than the
-upstream allows: the gateway keeps the limit. One job nobody polls: the gateway follows it.
+The app is a plain httpx client. It has no credential: the gateway adds the token. It polls more often than
+the upstream allows: the gateway keeps the limit. One job nobody polls: the gateway follows it.
 """
 
 import asyncio
