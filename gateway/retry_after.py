@@ -44,7 +44,7 @@ def _until(value: bytes, now: float) -> float | None:
     try:
         moment = parsedate_to_datetime(value.decode("ascii"))
         return _utc(moment).timestamp() - now
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 

@@ -108,7 +108,7 @@ def job_path(kind: str, job_id: str | None = None) -> bytes:
 
 def _reads_as_jobs(raw_path: bytes) -> bool:
     """Whether a lenient upstream may take the path for one of the Jobs API."""
-    return unquote_to_bytes(raw_path).lower().split(b"/")[1:2] == [b"jobs"]
+    return next(filter(None, unquote_to_bytes(raw_path).lower().split(b"/")), b"") == b"jobs"
 
 
 def _fits(segments: Segments, parts: list[bytes]) -> bool:

@@ -9,6 +9,7 @@ from tests.support.configuration import problems, settings
 
 FILE = "(config.toml)"
 SECONDS = f"must be a number above 0 and up to 86400 {FILE}"
+STALENESS = f"must be a number from 0 to 3600 {FILE}"
 NO_FILE = f"the file cannot be read: No such file or directory {FILE}"
 WAYS_IN = "auth.inbound.keys, auth.inbound.key_files or listen.tls.client_ca_file"
 CREDENTIALS = "default, client_secret, certificate, workload_identity, managed_identity, cli"
@@ -108,6 +109,20 @@ BAD = [
     ("tracing.honour_sampled", 'tracing.honour_sampled = "yes"', f"must be true or false {FILE}"),
     ("tracing.baggage", "tracing.baggage = false", f"must be one of pass, drop {FILE}"),
     ("jobs.max_tracked", "jobs.max_tracked = 1.5", f"must be a whole number from 1 to 1000000 {FILE}"),
+    ("jobs.store", 'jobs.store = "sqlite://jobs.db"',
+     f"must be memory, or sqlite:///path with an absolute path {FILE}"),
+    ("jobs.coalesce", 'jobs.coalesce = "on"', f"must be true or false {FILE}"),
+    ("jobs.max_staleness", "jobs.max_staleness = -0.1", STALENESS),
+    ("jobs.terminal_staleness", "jobs.terminal_staleness = 3601", STALENESS),
+    ("jobs.batch", "jobs.batch = 1", f"must be true or false {FILE}"),
+    ("jobs.rate", "jobs.rate = 1001", f"must be a number from 0 to 1000 {FILE}"),
+    ("jobs.burst", "jobs.burst = 0", f"must be a whole number from 1 to 1000 {FILE}"),
+    ("jobs.max_wait", "jobs.max_wait = inf", f"must be a number from 0 to 3600 {FILE}"),
+    ("jobs.max_queued", "jobs.max_queued = 100001", f"must be a whole number from 1 to 100000 {FILE}"),
+    ("jobs.watch", "jobs.watch = true", f"must be one of seen, all, off {FILE}"),
+    ("jobs.span", 'jobs.span = "parent"', f"must be one of child, link {FILE}"),
+    ("jobs.writes_once", "jobs.writes_once = 600", f"must be true or false {FILE}"),
+    ("jobs.inject_operation_id", 'jobs.inject_operation_id = "no"', f"must be true or false {FILE}"),
     ("limits.head_bytes", "limits.head_bytes = 10", f"must be a whole number from 1024 to 1048576 {FILE}"),
     ("limits.header_count", "limits.header_count = 7", f"must be a whole number from 8 to 10000 {FILE}"),
     ("limits.head_timeout", "limits.head_timeout = 0", SECONDS),
@@ -123,6 +138,7 @@ BAD = [
      f"must be greater than limits.drain_delay, which it includes {FILE}"),
     ("metrics.extra_error_codes", 'metrics.extra_error_codes = ["Good", "not good"]',
      f"item 2 must be text that matches ^[A-Za-z0-9_.-]{{1,64}}$ {FILE}"),
+    ("metrics.job_series", "metrics.job_series = -1", f"must be a whole number from 0 to 1000 {FILE}"),
     ("log.level", 'log.level = "trace"', f"must be one of debug, info, warning, error {FILE}"),
     ("log.format", 'log.format = "logfmt"', f"must be one of json, console {FILE}"),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ CONTRACT = (
     ("GatewayTokenUnavailable", 503, 503, True),
     ("GatewayOverloaded", 503, 503, True),
     ("GatewayDraining", 503, 503, True),
+    ("GatewayRateLimited", 429, 429, True),
     ("GatewayRequestInvalid", 400, 400, False),
     ("GatewayRequestTooLarge", 413, 413, False),
     ("GatewayRequestTimeout", 408, 408, False),
@@ -74,19 +75,19 @@ def test_status_follows_method_and_what_was_sent(
 
 @pytest.mark.parametrize("code", REGISTRY)
 def test_sent_write_never_invites_a_repeat(code: str) -> None:
-    """A POST or PATCH that was sent never gets 500 or 504, and 503 only where nothing can have been sent."""
+    """A POST or PATCH that was sent never gets 500 or 504, and 429 or 503 only where nothing can be sent."""
     row = REGISTRY[code]
     for method in NOT_REPEATABLE:
         status = next(each for each in GatewayError.__subclasses__() if each.code == code)("x").status(
             method, sent=True
         )
         assert status not in {500, 504}
-        assert status != 503 or row.retry_after
+        assert status not in {429, 503} or row.retry_after
 
 
-def test_retry_after_is_for_503_alone() -> None:
-    """Only rows that prove that nothing was sent carry Retry-After."""
-    assert all(row.status == 503 for row in REGISTRY.values() if row.retry_after)
+def test_retry_after_is_for_the_unsent_alone() -> None:
+    """Only 503 and 429, which prove that nothing was sent, carry Retry-After, and each of them does."""
+    assert all((row.status in {429, 503}) == row.retry_after for row in REGISTRY.values())
 
 
 def test_headers_too_large_is_431() -> None:

@@ -150,11 +150,11 @@ async def test_pause_is_extended_and_never_shortened() -> None:
 )
 async def test_pause_is_bounded(asked: float, kept: float) -> None:
     """At most 300 s are believed; nothing, less than nothing and no number are no pause."""
-    paced = Paced()
+    paced = Paced(burst=2)
     paced.governor.pause(asked)
     assert paced.governor.paused_for == kept
-    paced.come(1)
-    assert paced.after(400) == [kept]
+    paced.come(2)
+    assert paced.after(400) == ([kept, kept + 1.02] if kept else [0, 0])
 
 
 async def test_pause_shorter_than_the_interval_keeps_the_pace() -> None:

@@ -130,7 +130,7 @@ class Oracle:
         self.governor.pause(seconds)
         asked = min(seconds, LONGEST_PAUSE)
         assert abs(self.governor.paused_for - max(before, asked, 0)) < 1e-6
-        if asked > 0:
+        if self.timers.now + asked > self.timers.now:  # one that is shorter than the clock can tell is none
             self.pauses.append((self.timers.now, self.timers.now + asked))
 
 

@@ -52,6 +52,7 @@ def test_seconds(value: bytes, wait: float) -> None:
         (b"Sun, 06 Nov 1994 08:50:07 GMT", 30.0),
         (b"Sunday, 06-Nov-94 08:50:07 GMT", 30.0),
         (b"Sun Nov  6 08:50:07 1994", 30.0),
+        (b"Sun, 06 Nov 1994 09:50:07 +0100", 30.0),
         (b"Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
         (b"Sun, 06 Nov 1994 08:49:00 GMT", 0.0),
         (b"Fri, 31 Dec 9999 23:59:59 GMT", 300.0),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.exchange import Route
 from gateway.routes import LABELS, TEMPLATES, UNMATCHED, DenyList, match
 
 # The data plane of the REST reference, api-version 2023-10-31: methods, template, a path.
@@ -127,16 +128,13 @@ def test_job_id_is_decoded_once(segment: bytes, job_id: str) -> None:
         b"/model%73",
         b"/models/",
         b"/models/a/b",
-        b"/jobs",
-        b"/jobs/",
-        b"/jobs/imports/",
-        b"/jobs/exports",
-        b"/jobs/imports/a/pause",
-        b"/jobs/imports//cancel",
-        b"/jobs/imports/a/cancel/",
-        b"//jobs/imports",
         b"/digitaltwins//relationships",
         b"/digitaltwins/a/relationships/",
+        b"/models/jobs/imports",
+        b"/jobsx",
+        b"/job/imports",
+        b"/%6aobsx/imports",
+        b"/job%2Fs/imports",
         b"/livez",
         b"/metrics",
     ],
@@ -144,6 +142,39 @@ def test_job_id_is_decoded_once(segment: bytes, job_id: str) -> None:
 def test_everything_else_is_unmatched(path: bytes) -> None:
     """Other paths share one label; no path is reserved for the gateway itself."""
     assert {match(method, path) for method in METHODS} == {UNMATCHED}
+    assert not UNMATCHED.jobs_api
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/jobs",
+        b"/jobs/",
+        b"/jobs/imports/",
+        b"/jobs/exports",
+        b"/jobs/imports/a/pause",
+        b"/jobs/imports//cancel",
+        b"/jobs/imports/a/cancel/",
+        b"/Jobs/imports",
+        b"/JOBS",
+        b"/job%73/imports",
+        b"/%6A%4F%62%73/deletions",
+        b"/jobs%2Fimports",
+        b"/jobs%2fdeletions%2fone",
+        b"/%2Fjobs/imports",
+        b"/%2f%2Fjobs",
+    ],
+)
+def test_what_may_be_read_as_jobs_keeps_the_rate(path: bytes) -> None:
+    """A path that is below /jobs, or that a lenient upstream takes for one, counts, under no label."""
+    routes = {match(method, path) for method in METHODS}
+    assert routes == {Route("unmatched", jobs_api=True)}
+
+
+@pytest.mark.parametrize(("methods", "template", "path"), REFERENCE)
+def test_jobs_api_is_what_lies_below_jobs(methods: str, template: str, path: bytes) -> None:
+    """Every request below /jobs counts against the jobs rate, whatever its method, and no other does."""
+    assert {match(method, path).jobs_api for method in METHODS} == {template.startswith("/jobs/")}
 
 
 def test_labels_are_the_templates_and_unmatched() -> None:
@@ -157,6 +188,22 @@ def test_any_bytes_get_a_label_of_the_set(method: str, path: bytes) -> None:
     """Matching raises for nothing and never makes a label up."""
     assert match(method, path).template in LABELS
     assert match("GET", b"/jobs/imports/" + path).template in LABELS
+
+
+SPELLINGS: tuple[Callable[[str], str], ...] = (
+    lambda char: char,
+    lambda char: char.upper(),
+    lambda char: f"%{ord(char):02X}",
+    lambda char: f"%{ord(char):02x}",
+)
+
+
+@given(st.lists(st.sampled_from(SPELLINGS), min_size=4, max_size=4), st.binary())
+def test_every_encoding_of_jobs_keeps_the_rate(spellings: list[Callable[[str], str]], rest: bytes) -> None:
+    """Each character of `jobs`, plain or encoded, upper or lower case, and anything below it: it counts."""
+    path = "/" + "".join(spell(char) for spell, char in zip(spellings, "jobs", strict=True))
+    assert match("GET", path.encode()).jobs_api
+    assert match("PUT", path.encode() + b"/" + rest).jobs_api
 
 
 @given(st.text(min_size=1))
@@ -230,14 +277,6 @@ def test_head_is_denied_with_get() -> None:
 def test_deny_list_judges_any_bytes(method: str, path: bytes) -> None:
     """No path makes the deny list raise."""
     assert DenyList([DELETIONS, CANCEL]).refuses(method, path) in (None, DELETIONS, CANCEL)
-
-
-SPELLINGS: tuple[Callable[[str], str], ...] = (
-    lambda char: char,
-    lambda char: char.upper(),
-    lambda char: f"%{ord(char):02X}",
-    lambda char: f"%{ord(char):02x}",
-)
 
 
 @given(st.lists(st.sampled_from(SPELLINGS), min_size=15, max_size=15))

@@ -87,7 +87,7 @@ class Governor:
             )
         self._line.join(ticket)
         ticket.granted.add_done_callback(partial(self._over, ticket))
-        self._watch_the_clock(now)
+        self._keep_timer(now)
         return ticket
 
     def promote(self, ticket: Ticket, priority: Priority) -> None:
@@ -99,7 +99,7 @@ class Governor:
     def withdraw(self, ticket: Ticket) -> None:
         """Leave the line, if the ticket is in it."""
         if self._line.leave(ticket):
-            self._watch_the_clock(self._timers.time())
+            self._keep_timer(self._timers.time())
 
     async def turn(self, priority: Priority, wait: float) -> float:
         """Wait for a turn for at most `wait` seconds, and return how many it took.
@@ -165,9 +165,9 @@ class Governor:
             while self._due <= now and (ticket := self._line.take()) is not None:
                 self._grant(ticket, now)
         finally:
-            self._watch_the_clock(now)
+            self._keep_timer(now)
 
-    def _watch_the_clock(self, now: float) -> None:
+    def _keep_timer(self, now: float) -> None:
         """One timer, and only while somebody waits; a turn only ever moves later, so it is never too late."""
         if self._line and self._timer is None:
             self._timer = self._timers.call_at(max(self._due, now + _TICK), self._wake)

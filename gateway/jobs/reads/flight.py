@@ -59,6 +59,13 @@ class Flight:
         """Whether somebody waits for it."""
         return bool(self._waiting)
 
+    @property
+    def waits(self) -> bool:
+        """Whether it stands in the line, without a turn and without a batch."""
+        if self.called is None or self.called.done():
+            return False
+        return self.ticket is not None and not self.ticket.granted.done()
+
     def join(self, deadline: float) -> Seat:
         """A seat for a caller that waits for a turn until `deadline`."""
         seat: Seat = asyncio.get_running_loop().create_future()

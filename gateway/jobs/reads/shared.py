@@ -203,7 +203,7 @@ class SharedReads:
     def _gather(self, flight: Flight) -> Batch | None:
         """A batch of this flight and those that wait and could fly with it; None where there are none."""
         group = self._waiting.get(flight.group, ()) if flight.group else ()
-        others = [other for other in group if other.called is not None and not other.called.done()]
+        others = [other for other in group if other.waits]
         if not others:
             return None
         kind = flight.kind
