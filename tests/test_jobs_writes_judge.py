@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import routes
@@ -93,7 +93,19 @@ def test_the_clocks_need_not_agree(fast: float, made: float, verdict: type[Verdi
 @pytest.mark.parametrize(
     ("made", "verdict"), [(3.0, Answer), (-4.9, Answer), (-5.1, SendAgain), (-3_600.0, SendAgain)]
 )
-@pytest.mark.parametrize("date", [None, b"", b"yesterday", b"\xff" * 9, b"Sun, 99 Mar 2026 12:00:00 GMT"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        None,
+        b"",
+        b"yesterday",
+        b"\xff" * 9,
+        b"Sun, 99 Mar 2026 12:00:00 GMT",
+        b"Sun, 01 Mar 9" + b"9" * 30 + b" 12:00:00 GMT",
+        b"Sun, 01 Mar 2026 02:00:00",
+        b"Sun, 01 Mar 2026 02:00:00 -0000",
+    ],
+)
 def test_without_a_date_the_clocks_must_agree_within_five_seconds(
     made: float, verdict: type[Verdict], date: bytes | None
 ) -> None:
@@ -143,7 +155,9 @@ def test_an_import_that_cannot_be_read_proves_nothing(body: bytes | None) -> Non
     assert isinstance(judge(PUT, read(body, at=NOON + 9)), StillUnknown)
 
 
-@pytest.mark.parametrize("own", [None, b"", b"{}", b"not json", b'{"inputBlobUri": 1}'])
+@pytest.mark.parametrize(
+    "own", [None, b"", b"{}", b"not json", b'{"inputBlobUri": 1}', b'{"inputBlobUri": "\xff"}', b"[" * 5_000]
+)
 def test_a_write_whose_own_blobs_are_unknown_stays_unknown(own: bytes | None) -> None:
     """There is nothing to compare with."""
     shown = read(import_job(made=NOON + 1), at=NOON + 9)
@@ -320,6 +334,9 @@ NEW, OLD = job_body("new", made=NOON + 1), job_body("old", made=NOON - 600)
         page(NEW, nextLink="https://up/jobs/deletions?token=2"),
         page(NEW, nextLink=7),
         page(NEW, job_body("timeless", made=None)),
+        page(job_body("timeless", made=None)),
+        b'{"value": [%s], "nextLink": "\xff"}' % NEW,
+        b'{"value": [%s], "nextLink": %s' % (NEW, b"[" * 5_000),
         page(NEW, b"7"),
         page(NEW, b"{}"),
         page(job_body("a\r\nset-cookie: b=c", made=NOON + 1)),
@@ -330,13 +347,20 @@ NEW, OLD = job_body("new", made=NOON + 1), job_body("old", made=NOON - 600)
         None,
     ],
     ids=[
-        "none", "only old", "two", "a further page", "an odd link", "no time", "a number", "no id", "CR LF",
+        "none", "only old", "two", "a further page", "an odd link", "no time", "one, no time", "FF", "deep",
+        "a number", "no id", "CR LF",
         "dots", "too many", "no page", "no JSON", "large",
     ],
 )  # fmt: skip
 def test_a_list_never_lets_a_deletion_go_again(body: bytes | None) -> None:
     """Unless it shows one that must be this one, the outcome stays unknown: a repeat deletes everything."""
     assert isinstance(judge(POST_WITHOUT_ID, read(body, at=NOON + 9, date=NOON + 9)), StillUnknown)
+
+
+@pytest.mark.parametrize("status", [206, 203, 500])
+def test_only_a_whole_list_is_a_list(status: int) -> None:
+    """A page of jobs with another status than 200 proves nothing."""
+    assert isinstance(judge(POST_WITHOUT_ID, read(page(NEW), at=NOON + 9, status=status)), StillUnknown)
 
 
 def test_an_empty_next_link_is_the_end() -> None:
@@ -376,6 +400,7 @@ BODIES = st.binary(max_size=40) | st.builds(
 )
 
 
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(WRITES)),
     st.sampled_from([200, 404]) | st.integers(100, 599),

@@ -7,7 +7,9 @@ import pytest
 
 from gateway.exchange import RawHeaders
 from gateway.jobs.writes import Claim, Fingerprint, Recorded, WritesOnce
-from tests.support.job_writes import NOON, Writes, arriving, deletion, import_job, put, told
+from gateway.jobs.writes.record import Clocks
+from gateway.jobs.writes.shelf import Shelf
+from tests.support.job_writes import NOON, GatedStore, Writes, arriving, deletion, import_job, put, told
 
 CREATED = Recorded(201, [(b"content-type", b"application/json")], import_job())
 
@@ -84,7 +86,7 @@ async def test_what_was_not_sent_leaves_nothing() -> None:
         async with await writes.once.claim(put()):
             raise OSError("no turn")
     assert await known(writes.once, put()) == (None, None)
-    assert writes.store.changes == []
+    assert writes.store.changes == 0
 
 
 async def test_the_first_unknown_send_counts() -> None:
@@ -106,6 +108,16 @@ async def test_a_refusal_leaves_an_earlier_unknown_send_unknown() -> None:
         claim.refused()
     assert await known(writes.once, put()) == (None, NOON)
     writes.restart()
+    assert await known(writes.once, put()) == (None, NOON)
+
+
+async def test_the_first_of_two_sends_in_one_claim_counts() -> None:
+    """An attempt after the first, such as one with a new token, is no send of its own."""
+    writes = Writes()
+    async with await writes.once.claim(put()) as claim:
+        await claim.sending()
+        writes.clocks.pass_by(5)
+        await claim.sending()
     assert await known(writes.once, put()) == (None, NOON)
 
 
@@ -133,7 +145,10 @@ async def test_an_unknown_send_that_is_found_done_is_a_success() -> None:
 async def test_a_success_whose_answer_is_not_kept_is_known_as_done(recorded: Recorded | None) -> None:
     """The next claim reads the job, and knows that the write must not go again."""
     writes = Writes()
-    await succeed(writes.once, put(), recorded)
+    async with await writes.once.claim(put()) as claim:
+        await claim.sending()
+        writes.clocks.pass_by(9)
+        claim.succeeded(recorded, "j1")
     async with await writes.once.claim(put()) as claim:
         assert (claim.recorded, claim.unknown_since, claim.done) == (None, NOON, True)
 
@@ -202,6 +217,20 @@ async def test_one_that_waits_and_is_cancelled_leaves(*, woken: bool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await leaves
     assert await asyncio.wait_for(known(writes.once, put()), 5) == (None, None)
+
+
+async def test_one_that_has_left_holds_nothing() -> None:
+    """After a wait was cancelled the record is void and expires like any other."""
+    writes = Writes()
+    async with await writes.once.claim(put()) as claim:
+        leaves = asyncio.create_task(known(writes.once, put()))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        await asyncio.gather(leaves, return_exceptions=True)
+        await claim.sending()
+        claim.succeeded(CREATED, "j1")
+    writes.once.void("import", "j1")
+    assert writes.stored() == {}
 
 
 async def test_another_write_to_the_job_voids_the_record() -> None:
@@ -344,17 +373,32 @@ async def test_the_oldest_done_leave_first() -> None:
     assert await known(writes.once, calls[0]) == (None, None)
 
 
-async def test_an_open_claim_never_leaves() -> None:
-    """However many writes follow, one in flight keeps its record."""
+@pytest.mark.parametrize("sent", [True, False], ids=["in flight", "looked at"])
+async def test_an_open_claim_never_leaves(*, sent: bool) -> None:
+    """However many writes follow, one that is claimed keeps its record, though it is the oldest."""
     writes = Writes(most=2)
+    await succeed(writes.once, put(b"open"))
     async with await writes.once.claim(put(b"open")) as claim:
-        await claim.sending()
+        if sent:
+            await claim.sending()
         for number in range(10):
             writes.clocks.pass_by(1)
             await succeed(writes.once, put(b"call-%d" % number))
-        claim.succeeded(CREATED, "j1")
-    assert await known(writes.once, put(b"open")) == (CREATED, None)
+        assert put(b"open").digest in writes.stored()
+        if sent:
+            claim.succeeded(CREATED, "j1")
     assert len(writes.once) == 2
+    assert await known(writes.once, put(b"open")) == (CREATED, None)
+
+
+def test_a_write_of_which_nothing_is_known_takes_no_room() -> None:
+    """Once nobody is at it any more, it is not there."""
+    shelf = Shelf(GatedStore(), Clocks(lambda: NOON, lambda: 5.0), keep=600, most=1)
+    entry = shelf.entry(put())
+    assert shelf.entry(put()) is entry
+    entry.claims = 1
+    shelf.leave(entry)
+    assert shelf.entry(put()) is not entry
 
 
 def test_an_answer_is_kept_without_what_belongs_to_one_connection() -> None:

@@ -1,5 +1,6 @@
 """Job writes as they arrive, what the service says of their jobs, and a gateway's memory of them."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from gateway import routes
 from gateway.exchange import Exchange, RawHeaders
 from gateway.jobs.instants import NANOSECONDS, format_instant
 from gateway.jobs.writes import Fingerprint, JobRead, WritesOnce, fingerprint
-from tests.support.stores import KeptStore
+from tests.support.stores import KeepingStore
 
 SECRET = "sv=2025&sig=canary%2Fsecret"
 BLOBS = {
@@ -108,6 +109,23 @@ def not_found(kind: str = "import", *, at: float = NOON) -> JobRead:
 
 
 @dataclass
+class GatedStore(KeepingStore):
+    """What it gets is durable at once, or when the gate opens where there is one; unless it is not well."""
+
+    gate: asyncio.Event | None = None
+    well: bool = True
+
+    async def settled(self) -> bool:
+        if self.gate is not None:
+            await self.gate.wait()
+        return self.well
+
+    def holds(self, text: bytes) -> bool:
+        """Whether the text stands anywhere in it."""
+        return any(text in value for space in self.spaces.values() for value in space.values())
+
+
+@dataclass
 class Clocks:
     """A wall clock that can be set, and a steady one that only goes on."""
 
@@ -124,7 +142,7 @@ class Writes:
     """A gateway's memory of writes, that can end and start again with the same store."""
 
     most: int = 1_000
-    store: KeptStore = field(default_factory=KeptStore)
+    store: GatedStore = field(default_factory=GatedStore)
     clocks: Clocks = field(default_factory=Clocks)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,6 @@
 """What is read where the outcome of a write is unknown, and when a job was created by that reading."""
 
 from dataclasses import dataclass, field
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, Final
@@ -129,7 +128,7 @@ def whole_list(body: bytes) -> list[msgspec.Raw] | None:
 def _api_version(query: bytes) -> bytes | None:
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if value and unquote_to_bytes(name).lower() == b"api-version":
+        if unquote_to_bytes(name).lower() == b"api-version":
             return value
     return None
 
@@ -141,6 +140,6 @@ def _date(headers: RawHeaders) -> float | None:
         return None
     try:
         moment = parsedate_to_datetime(value[:64].decode("latin-1"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
