@@ -102,6 +102,8 @@ class Exchange:
     """`<kind>/<id>` of the job in the way, where the upstream answered JobLimitReached and it is known."""
     read_result: str | None = None
     """How a read of jobs was answered: `hit`, `collapsed`, `batched`, `miss` or `bypass`."""
+    replayed: str | None = None
+    """Where the answer to a repeated job write came from: `recorded` or `read`."""
     added_headers: RawHeaders = field(default_factory=list)
     """Response headers of the gateway's own, besides those that every response has."""
 

@@ -98,6 +98,15 @@ async def test_early_timer_makes_no_early_turn() -> None:
     assert third < 2.05
 
 
+async def test_a_turn_that_is_used_late_moves_the_next() -> None:
+    """What is done between a turn and its request does not bring two requests closer together."""
+    paced = Paced()
+    paced.come(3)
+    paced.timers.advance(0.5)
+    paced.governor.used()
+    assert paced.after(60) == [0, 1.52, 2.54]
+
+
 async def test_rate_nought_switches_it_off() -> None:
     """With rate 0 everybody is served at once, always, and a pause means nothing."""
     paced = Paced(rate=0)

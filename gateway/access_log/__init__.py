@@ -68,6 +68,7 @@ def _fields(exchange: Exchange) -> dict[str, object]:
         "client": exchange.client,
         "job_id": _text(exchange.job_id),
         "job_status": _text(exchange.job_status),
+        "replayed": exchange.replayed,
         "active_job": _text(exchange.active_job),
         "cut": exchange.cut or None,
         "client_left": exchange.client_left or None,

@@ -5,6 +5,7 @@ fetching   a read whose answer several may get
 answers    an answer that is at hand, for the rest of the story
 reading    an app's read: kept, shared, or by itself
 writing    an app's write: once
+repeats    a write that was sent before, or may have been
 watching   the watcher's reads
 open       all of it, made when the gateway starts
 """

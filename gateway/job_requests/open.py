@@ -64,7 +64,7 @@ async def open_jobs(
         fetching=fetching,
         shared=shared,
         once=WritesOnce(store, clock=time.time) if jobs.writes_once else None,
-        metrics=metrics,
+        ledger=ledger,
         inject_operation_id=jobs.inject_operation_id,
         passes_credential=settings.auth.mode == "passthrough",
     )

@@ -127,6 +127,10 @@ class Governor:
             retry_after=self.expected_wait(priority),
         )
 
+    def used(self) -> None:
+        """The turn that was granted last is used only now: the next one is counted from here."""
+        self._due = max(self._due, self._timers.time() - self._saved + self._interval)
+
     def pause(self, seconds: float) -> None:
         """Grant nothing for this time, as the upstream asked; a pause that lasts longer is not shortened."""
         if self.off or not seconds > 0:
