@@ -3,8 +3,7 @@
 import asyncio
 import json
 import logging
-import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.admin import Health, create_admin
 from gateway.admin.access import host_name, is_loopback
 from gateway.config import Admin
 from gateway.metrics import Metrics
+from tests.support.addresses import own_address
 from tests.support.asgi_server import Application, served
 
 ANY = "0.0.0.0"  # noqa: S104 - what the rules for other machines are about
@@ -35,11 +35,15 @@ class Jobs:
         }
     )
 
-    def __len__(self) -> int:
-        return len(self.known)
+    statuses: Mapping[str, Collection[str]] = field(
+        default_factory=lambda: {"import": ("running", "cancelled"), "deletion": ("running", "failed")}
+    )
 
-    def jobs(self, limit: int) -> Sequence[Mapping[str, object]]:
-        return list(self.known.values())[:limit]
+    def jobs(
+        self, kinds: Collection[str], statuses: Collection[str], limit: int
+    ) -> tuple[Sequence[Mapping[str, object]], int]:
+        found = [job for job in self.known.values() if job["kind"] in kinds and job["status"] in statuses]
+        return found[:limit], len(found)
 
     def job(self, kind: str, job_id: str) -> Mapping[str, object] | None:
         return self.known.get((kind, job_id))
@@ -57,8 +61,10 @@ class Check:
 
 
 class Broken(Jobs):
-    def jobs(self, limit: int) -> Sequence[Mapping[str, object]]:
-        raise RuntimeError(f"secret detail {limit}")
+    def jobs(
+        self, kinds: Collection[str], statuses: Collection[str], limit: int
+    ) -> tuple[Sequence[Mapping[str, object]], int]:
+        raise RuntimeError(f"secret detail {kinds} {statuses} {limit}")
 
 
 @dataclass
@@ -285,16 +291,6 @@ async def test_probes_are_open(path: str) -> None:
     assert (await ask(house(Admin(host=ANY)).app, path, "10.9.8.7", {})).status_code == 200
 
 
-def own_address() -> str | None:
-    """An address of this machine that is not loopback; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
-
-
 async def test_the_peer_is_the_sockets() -> None:
     """Over a real socket from an address that is not loopback, forwarded headers open nothing."""
     address = own_address()
@@ -324,10 +320,53 @@ async def test_a_bug_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_list_is_bounded() -> None:
     """A long ledger is cut to its newest thousand jobs, and the total says so."""
-    jobs = Jobs({("import", str(n)): {"id": str(n)} for n in range(1200)})
+    jobs = Jobs(
+        {("import", str(n)): {"kind": "import", "id": str(n), "status": "running"} for n in range(1200)}
+    )
     response = await ask(house(jobs=jobs).app, "/api/jobs", "127.0.0.1", {"host": "localhost"})
     listed: dict[str, Any] = json.loads(response.content)
     assert (len(listed["value"]), listed["total"]) == (1000, 1200)
+
+
+@pytest.mark.parametrize(
+    ("query", "ids", "total"),
+    [
+        ("", ["a", "b", "c"], 3),
+        ("?kind=import", ["a", "b"], 2),
+        ("?status=running", ["a"], 1),
+        ("?status=running&status=failed", ["a", "c"], 2),
+        ("?kind=deletion&status=failed", ["c"], 1),
+        ("?kind=deletion&kind=import&limit=2", ["a", "b"], 3),
+        ("?kind=deletion&status=cancelled", [], 0),
+        ("?limit=1000&other=1", ["a", "b", "c"], 3),
+    ],
+)
+async def test_jobs_are_chosen(query: str, ids: list[str], total: int) -> None:
+    """Kinds, statuses and a limit choose among the jobs; the total counts those that match."""
+    known = (("import", "a", "running"), ("import", "b", "cancelled"), ("deletion", "c", "failed"))
+    jobs = Jobs({(kind, id_): {"kind": kind, "id": id_, "status": status} for kind, id_, status in known})
+    answer = await ask(house(jobs=jobs).app, f"/api/jobs{query}", "127.0.0.1", {"host": "localhost"})
+    listed = answer.json()
+    assert ([job["id"] for job in listed["value"]], listed["total"]) == (ids, total)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("kind=purge", "kind must be one of deletion, import."),
+        ("kind=import&kind=", "kind must be one of deletion, import."),
+        ("status=done", "status must be one of cancelled, failed, running."),
+        ("status=", "status must be one of cancelled, failed, running."),
+        *((f"limit={limit}", "limit must be a whole number from 1 to 1000.") for limit in (
+            "0", "-1", "1001", "1e2", "", "%20", "+5", "%D9%A5", "9" * 5_000,
+        )),
+    ],
+)  # fmt: skip
+async def test_a_choice_that_makes_no_sense(query: str, named: str) -> None:
+    """A kind, status or limit that cannot be is a 400 that says what can, and repeats nothing."""
+    answer = await ask(house().app, f"/api/jobs?{query}", "127.0.0.1", {"host": "localhost"})
+    assert is_error(answer, 400, "GatewayRequestInvalid")
+    assert answer.json()["error"]["message"] == named
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """`/api/status` and `/api/jobs…`: what the gateway knows, as JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from starlette.requests import Request
@@ -17,11 +17,14 @@ Json = Mapping[str, object]
 class JobsView(Protocol):
     """The ledger as JSON objects."""
 
-    def __len__(self) -> int:
-        """All known jobs."""
+    @property
+    def statuses(self) -> Mapping[str, Collection[str]]:
+        """Every kind of job (`import`, `deletion`), with the statuses that it can have."""
 
-    def jobs(self, limit: int) -> Sequence[Json]:
-        """At most `limit` jobs, newest first."""
+    def jobs(
+        self, kinds: Collection[str], statuses: Collection[str], limit: int
+    ) -> tuple[Sequence[Json], int]:
+        """At most `limit` jobs of these kinds in these statuses, newest first, and how many there are."""
 
     def job(self, kind: str, job_id: str) -> Json | None:
         """One job by kind (`import`, `deletion`) and id, or None."""
@@ -38,9 +41,20 @@ class Api:
         """The gateway at a glance."""
         return safe(JSONResponse(self._status()))
 
-    async def jobs(self, _request: Request) -> Response:
-        """The known jobs, newest first; `total` also counts those not listed."""
-        return safe(JSONResponse({"value": self._jobs.jobs(MAX_LISTED), "total": len(self._jobs)}))
+    async def jobs(self, request: Request) -> Response:
+        """The known jobs, newest first; `total` also counts those not listed.
+
+        `kind` and `status`, each of which may be repeated, choose among them; `limit` lists fewer.
+        """
+        known = self._jobs.statuses
+        try:
+            kinds = _chosen(request, "kind", known)
+            statuses = _chosen(request, "status", {status for kind in known.values() for status in kind})
+            limit = _limit(request)
+        except ValueError as problem:
+            return error(400, "GatewayRequestInvalid", str(problem))
+        listed, total = self._jobs.jobs(kinds, statuses, limit)
+        return safe(JSONResponse({"value": listed, "total": total}))
 
     async def job(self, request: Request) -> Response:
         """One job; its id is the decoded rest of the path, slashes included."""
@@ -48,3 +62,21 @@ class Api:
         if found is None:
             return error(404, "NotFound", "The gateway has not seen this job.")
         return safe(JSONResponse(found))
+
+
+def _chosen(request: Request, name: str, known: Collection[str]) -> Collection[str]:
+    """The values of a parameter, all of the known ones where it is absent. Raises ValueError for others."""
+    chosen = request.query_params.getlist(name)
+    if not set(chosen) <= set(known):
+        raise ValueError(f"{name} must be one of {', '.join(sorted(known))}.")
+    return chosen or known
+
+
+def _limit(request: Request) -> int:
+    """How many jobs to list. Raises ValueError for what is no number of jobs."""
+    text = request.query_params.get("limit", str(MAX_LISTED))
+    # The length is bounded before int() reads it, which takes long for many digits.
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LISTED)) else 0
+    if not 0 < limit <= MAX_LISTED:
+        raise ValueError(f"limit must be a whole number from 1 to {MAX_LISTED}.")
+    return limit

@@ -37,7 +37,10 @@ async def test_status_tells_when_jobs_were_last_seen(upstream: FaultUpstream) ->
         before = json.loads((await admin(gateway, "/api/status")).body)["jobs"]
         await ask(gateway, IMPORT)
         after = json.loads((await admin(gateway, "/api/status")).body)["jobs"]
-    assert before == {"known": 0, "lastSeenOn": None}
+    assert (before["known"], before["lastSeenOn"]) == (0, None)
+    assert before["store"] == {"name": "memory", "problem": None}
+    assert before["turns"] == {"queued": {"write": 0, "read": 0, "watch": 0}, "pausedSeconds": 0}
+    assert before["watcher"]["following"] == 0
     assert after["known"] == 1
     assert after["lastSeenOn"] > 0
 

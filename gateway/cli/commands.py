@@ -1,7 +1,4 @@
-"""The commands: serve, demo, emulator, check.
-
-Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.
-"""
+"""The program and its commands serve, demo, emulator and check."""
 
 import asyncio
 import os
@@ -9,53 +6,36 @@ import sys
 from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from gateway import routes
-from gateway._version import __version__
+from gateway.cli import jobs
+from gateway.cli.options import FAILED, Config, Version, complaints, refuse
 from gateway.config import ConfigurationError, Settings, load, warnings
 
 if TYPE_CHECKING:
     from gateway.emulator import RunningEmulator
 
-FAILED = 1
-BAD_CONFIGURATION = 2
-
-_app = typer.Typer(
+app = typer.Typer(
     name="adt-gateway",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     help="A sidecar for apps that use Azure Digital Twins: traces, tokens, one error shape, job metrics.",
 )
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+app.add_typer(jobs.app)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"adt-gateway {__version__}")
-        raise typer.Exit
-
-
-Version = Annotated[
-    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="TOML file; without it: environment and defaults."),
-]
-
-
-@_app.callback()
+@app.callback()
 def _root(*, version: Version = False) -> None:
     del version
 
 
-@_app.command()
+@app.command()
 def serve(*, config: Config = None, version: Version = False) -> None:
     """Run the gateway: a data listener for the app, an admin listener for Prometheus and Kubernetes.
 
@@ -80,10 +60,10 @@ def serve(*, config: Config = None, version: Version = False) -> None:
         try:
             _run(until_signal())
         except (ListenError, TracingConfigError) as error:
-            _refuse([str(error)])
+            refuse(str(error))
 
 
-@_app.command()
+@app.command()
 def demo(
     *,
     once: Annotated[
@@ -99,15 +79,15 @@ def demo(
     try:
         _run(run_demo(Console(highlight=False, soft_wrap=True), os.environ, once=once))
     except DemoFailed as error:
-        _err.print(f"[red]The demo did not go as it should:[/] {escape(str(error))}", markup=True)
+        complaints.print(f"[red]The demo did not go as it should:[/] {escape(str(error))}", markup=True)
         raise typer.Exit(FAILED) from None
     except TracingConfigError as error:
-        _refuse([str(error)])
+        refuse(str(error))
     except KeyboardInterrupt:
         raise typer.Exit from None
 
 
-@_app.command()
+@app.command()
 def emulator(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -123,10 +103,10 @@ def emulator(
     try:
         _run(room.serve(host, port, room.EmulatorSettings(rate_limit=1.0), on_ready=_introduce))
     except OSError as error:
-        _refuse([f"--port: cannot listen on {host}:{port}: {error.strerror}"])
+        refuse(f"--port: cannot listen on {host}:{port}: {error.strerror}")
 
 
-@_app.command()
+@app.command()
 def check(*, config: Config = None, version: Version = False) -> None:
     """Print every configuration problem with its key; exit 2 if there is one."""
     del version
@@ -136,7 +116,7 @@ def check(*, config: Config = None, version: Version = False) -> None:
 
 def main() -> None:
     """The console script."""
-    _app()
+    app()
 
 
 def _introduce(running: "RunningEmulator") -> None:
@@ -156,16 +136,10 @@ def _load(config: Path | None) -> Settings:
     try:
         settings = load(config, os.environ, known_templates=routes.TEMPLATES)
     except ConfigurationError as error:
-        _refuse([str(problem) for problem in error.problems])
+        refuse(*map(str, error.problems))
     for warning in warnings(settings, os.environ):
-        _err.print(f"warning: {warning}", markup=False)
+        complaints.print(f"warning: {warning}", markup=False)
     return settings
-
-
-def _refuse(lines: list[str]) -> NoReturn:
-    for line in lines:
-        _err.print(f"error: {line}", markup=False)
-    raise typer.Exit(BAD_CONFIGURATION)
 
 
 def _run(main_coroutine: Coroutine[object, object, None]) -> None:

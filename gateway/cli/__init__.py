@@ -1,0 +1,12 @@
+"""The commands.
+
+commands   serve, demo, emulator, check
+jobs       jobs list, show, watch, cancel
+options    what commands have in common: options, exit codes, how one ends
+
+Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.
+"""
+
+from gateway.cli.commands import main
+
+__all__ = ["main"]
