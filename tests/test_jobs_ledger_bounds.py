@@ -105,6 +105,15 @@ def test_oldest_finished_leave_first() -> None:
     assert {record.id for record in room.ledger.jobs()} == {"b", "c", "d"}
 
 
+def test_a_full_ledger_makes_room_for_more_than_one() -> None:
+    """A large ledger that is full lets a hundredth go at once: it is not searched for each new job."""
+    room = JobsRoom(max_tracked=200)
+    room.page(*[ended(str(number), number) for number in range(200)])
+    assert len(room.ledger) == 200
+    room.answer("get", job("one more"))
+    assert {record.id for record in room.ledger.jobs()} == {"one more", *map(str, range(3, 200))}
+
+
 def test_a_forgotten_finish_is_not_told_again() -> None:
     """A job that a full ledger forgot is not counted again when a list shows it."""
     room = JobsRoom(max_tracked=1)
@@ -114,6 +123,19 @@ def test_a_forgotten_finish_is_not_told_again() -> None:
     assert sorted(finish.id for finish in room.finished) == ["a", "b"]
     room.page(ended("c", 30))
     assert len(room.finished) == 3
+
+
+def test_deleted_after_the_ledger_let_it_go() -> None:
+    """A job without room that was deleted is not brought back by a poll that the deletion overtook."""
+    room = JobsRoom(max_tracked=1)
+    room.answer("get", job("a"))
+    asked = room.clock.now
+    room.clock.tick()
+    room.answer("get", job("b"))
+    room.delete("a")
+    room.answer("get", ended("a", 1), asked=asked)
+    assert [record.id for record in room.ledger.jobs()] == ["b"]
+    assert not room.finished
 
 
 def test_what_left_is_bounded() -> None:

@@ -1,149 +1,30 @@
-"""Random interleavings of polls, lists, duplicates, overtaken answers, deletions and ids used again.
+"""Random interleavings of polls, lists, overtaken answers, deletions, ids used again, and restarts.
 
-A small service runs jobs; its answers wait in flight and are delivered in any order, some twice. An oracle
-that knows only the rules, and nothing of how the ledger keeps them, says what the ledger must show.
+A small service runs jobs; its answers wait in flight and are delivered in any order, some twice, while the
+gateway's clock is set back and forth. An oracle that knows only the rules, and nothing of how the ledger
+keeps them, says what the ledger must show.
 """
 
+import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.config import Jobs
+from gateway.jobs import SpanContext, job_view
 from gateway.jobs.ledger import MAX_DEPARTED
-from gateway.jobs.model import PROGRESS, STATUSES, TERMINAL
-from tests.support.job_answers import START, JobsRoom, at, job
-
-Name = tuple[str, str]
-Identity = tuple[str, str, float]
-NAMES: tuple[Name, ...] = (("import", "a"), ("import", "b"), ("deletion", "a"), ("deletion", "ж/1"))
-STEPS = ("start", "start here", "advance", "advance", "poll", "list", "delete", "deliver", "deliver", "again")
-ENDS = ("succeeded", "failed", "cancelled")
-
-
-@dataclass(frozen=True)
-class ServiceJob:
-    """A job as the service has it; times in seconds after the gateway's start."""
-
-    kind: str
-    id: str
-    created: float
-    status: str = "notstarted"
-    finished: float | None = None
-
-    @property
-    def identity(self) -> Identity:
-        return (self.kind, self.id, self.created)
-
-    def wire(self) -> dict[str, object]:
-        """The job as an answer has it."""
-        finished = {} if self.finished is None else {"finishedDateTime": at(self.finished)}
-        return job(self.id, self.status, createdDateTime=at(self.created), **finished)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer in flight: `asked` in seconds after the start."""
-
-    operation: str
-    name: Name
-    asked: float
-    jobs: tuple[ServiceJob, ...] = ()
-
-
-@dataclass
-class Service:
-    """Runs jobs one step at a time, and answers."""
-
-    now: float = 0.0
-    jobs: dict[Name, ServiceJob] = field(default_factory=dict)
-    flight: list[Answer] = field(default_factory=list)
-
-    def step(self, step: str, name: Name, choice: int) -> Answer | None:
-        """Do one step; the answer that arrives at the gateway with it, if any."""
-        self.now += 1
-        if step == "deliver" and self.flight:
-            return self.flight.pop(choice % len(self.flight))
-        if step == "again" and self.flight:
-            return self.flight[choice % len(self.flight)]
-        self._work(step, name, choice)
-        return None
-
-    def _work(self, step: str, name: Name, choice: int) -> None:
-        kind = name[0]
-        known = self.jobs.get(name)
-        if step.startswith("start") and known is None:
-            self.jobs[name] = ServiceJob(*name, created=self.now)
-            if step == "start here":
-                self._send("add", name, self.jobs[name])
-        elif step == "advance" and known is not None:
-            self.jobs[name] = self._advanced(known, choice)
-        elif step == "poll":
-            self._send("get", name, *([known] if known else []))
-        elif step == "list":
-            self._send("list", name, *[each for (of, _), each in self.jobs.items() if of == kind])
-        elif step == "delete" and kind == "import" and known is not None:
-            del self.jobs[name]
-            self._send("delete", name)
-
-    def _advanced(self, known: ServiceJob, choice: int) -> ServiceJob:
-        if known.status in TERMINAL:
-            return known
-        if known.status == "notstarted":
-            return replace(known, status="running")
-        ends = ENDS if known.kind == "import" else ENDS[:2]
-        return replace(known, status=ends[choice % len(ends)], finished=self.now)
-
-    def _send(self, operation: str, name: Name, *jobs: ServiceJob) -> None:
-        self.flight.append(Answer(operation, name, self.now, jobs))
-
-
-@dataclass
-class Oracle:
-    """The rules in sets: what was seen unfinished, created here, ended, and told."""
-
-    shown: dict[Name, ServiceJob] = field(default_factory=dict)
-    gone: dict[Name, tuple[ServiceJob, float]] = field(default_factory=dict)
-    first_seen: dict[Identity, float] = field(default_factory=dict)
-    entitled: set[Identity] = field(default_factory=set)
-    told: set[Identity] = field(default_factory=set)
-
-    def hear(self, answer: Answer, now: float) -> None:
-        """Take in what an answer says."""
-        if answer.operation == "delete" or (answer.operation == "get" and not answer.jobs):
-            known = self.shown.get(answer.name)
-            if known is not None and answer.asked >= self.first_seen[known.identity]:
-                self.gone[answer.name] = (self.shown.pop(answer.name), now)
-        for each in answer.jobs:
-            self._hear_of(each, answer, now)
-
-    def _hear_of(self, told: ServiceJob, answer: Answer, now: float) -> None:
-        name = (told.kind, told.id)
-        ghost, left_at = self.gone.get(name, (None, 0.0))
-        known = self.shown.get(name, ghost)
-        if known is not None and told.created < known.created:
-            return
-        if ghost is not None and told.created == ghost.created and answer.asked <= left_at:
-            return
-        self.gone.pop(name, None)
-        self.first_seen.setdefault(told.identity, now)
-        if known is None or told.created > known.created or is_progress(known, told):
-            self.shown[name] = told
-        else:
-            self.shown[name] = known
-        self._settle(self.shown[name], here=answer.operation == "add")
-
-    def _settle(self, job: ServiceJob, *, here: bool) -> None:
-        if here or job.status not in TERMINAL or (job.finished or 0) > 0:
-            self.entitled.add(job.identity)
-        if job.status in TERMINAL and job.identity in self.entitled:
-            self.told.add(job.identity)
-
-
-def is_progress(known: ServiceJob, told: ServiceJob) -> bool:
-    """Whether the told status is further than the known one."""
-    return PROGRESS[told.status] > PROGRESS[known.status]
+from gateway.jobs.model import MAX_ID, STATUSES, JobState
+from gateway.jobs.stores import open_store
+from tests.support.job_answers import START, JobsRoom, job
+from tests.support.job_service import ENDS, NAMES, STEPS, Answer, Name, Oracle, Service, ServiceJob
 
 
 def deliver(room: JobsRoom, answer: Answer) -> None:
@@ -166,19 +47,22 @@ SCRIPT = st.lists(
 Script = list[tuple[str, Name, int]]
 
 
-def play(room: JobsRoom, history: dict[Name, int], script: Script) -> Iterator[tuple[Service, Oracle]]:
-    """Run the script against a room, with jobs that ended before the gateway started."""
+def play(room: JobsRoom, history: dict[Name, int], script: Script) -> Iterator[Oracle]:
+    """Run the script against a room, with jobs that ended before the gateway first started."""
     service, oracle = Service(), Oracle()
     for (kind, job_id), end in history.items():
         past = ServiceJob(kind, job_id, end - 60.0, "succeeded", float(end))
         service.jobs[kind, job_id] = past
     for step, name, choice in script:
         answer = service.step(step, name, choice)
-        room.clock.now = START + service.now
+        room.clock.now = START + service.wall
+        if step == "restart":
+            oracle.started = service.wall
+            room.restart()
         if answer is not None:
-            oracle.hear(answer, service.now)
+            oracle.hear(answer, service.wall)
             deliver(room, answer)
-        yield service, oracle
+        yield oracle
 
 
 def check_gauges(room: JobsRoom) -> None:
@@ -192,6 +76,18 @@ def check_gauges(room: JobsRoom) -> None:
     for kind, age in snapshot.oldest_active.items():
         begun = [record.since for record in records if record.kind == kind and not record.is_over]
         assert age == max([0.0, *(room.clock.now - since for since in begun)])
+    assert {id(record) for record in room.ledger.unfinished()} == {
+        id(record) for record in records if not record.is_over
+    }
+
+
+def check(room: JobsRoom, oracle: Oracle) -> None:
+    """Finishes told equal the distinct finished jobs of the rules, and so do the jobs in the ledger."""
+    told = Counter((kind, job_id) for kind, job_id, _ in oracle.told)
+    assert Counter((finish.kind, finish.id) for finish in room.finished) == told
+    shown = {(record.kind, record.id): record.status for record in room.ledger.jobs()}
+    assert shown == {name: known.status for name, known in oracle.shown.items()}
+    check_gauges(room)
 
 
 @settings(max_examples=200, deadline=None)
@@ -199,12 +95,8 @@ def check_gauges(room: JobsRoom) -> None:
 def test_any_interleaving(history: dict[Name, int], script: Script) -> None:
     """Finishes told equal the distinct finished jobs of the rules, and the gauges equal the ledger."""
     room = JobsRoom()
-    for _service, oracle in play(room, history, script):
-        told = Counter((kind, job_id) for kind, job_id, _ in oracle.told)
-        assert Counter((finish.kind, finish.id) for finish in room.finished) == told
-        shown = {(record.kind, record.id): record.status for record in room.ledger.jobs()}
-        assert shown == {name: known.status for name, known in oracle.shown.items()}
-        check_gauges(room)
+    for oracle in play(room, history, script):
+        check(room, oracle)
     assert all(finish.duration is not None and finish.duration >= 0 for finish in room.finished)
 
 
@@ -213,11 +105,94 @@ def test_any_interleaving(history: dict[Name, int], script: Script) -> None:
 def test_any_interleaving_in_a_small_ledger(history: dict[Name, int], script: Script) -> None:
     """A ledger that is too small stays within its bound, and still tells no finish twice."""
     room = JobsRoom(max_tracked=2)
-    for _service, oracle in play(room, history, script):
+    for oracle in play(room, history, script):
         assert len(room.ledger) <= 2
         told = Counter((kind, job_id) for kind, job_id, _ in oracle.told)
         assert Counter((finish.kind, finish.id) for finish in room.finished) <= told
         check_gauges(room)
+
+
+@dataclass
+class FileRoom(JobsRoom):
+    """A room whose ledger is kept in a file."""
+
+    path: Path = Path()
+
+    def __post_init__(self) -> None:
+        self.runner = asyncio.Runner()
+        super().__post_init__()
+
+    def restart(self) -> None:
+        """Close the file, and begin again with what is in it."""
+        self.runner.run(self.store.aclose())
+        self.store = self.runner.run(open_store(Jobs(store=f"sqlite://{self.path}"), log=pytest.fail))
+        super().restart()
+
+    def close(self) -> None:
+        """Close the file for good."""
+        self.runner.run(self.store.aclose())
+        self.runner.close()
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(HISTORY, SCRIPT)
+def test_any_interleaving_with_a_file(history: dict[Name, int], script: Script) -> None:
+    """The same with a real file between the gateways."""
+    with TemporaryDirectory() as folder, closing(FileRoom(path=Path(folder) / "jobs.db")) as room:
+        for oracle in play(room, history, script):
+            check(room, oracle)
+        room.restart()
+        check(room, oracle)
+
+
+INSTANTS = st.none() | st.integers(946_684_800, 7_258_118_399).map(lambda seconds: seconds * 1_000_000_000)
+STATES = st.builds(
+    JobState,
+    id=st.sampled_from(["j", "k"]) | st.text(min_size=1, max_size=9) | st.just("é" * MAX_ID),
+    status=st.sampled_from(STATUSES["import"]),
+    error_code=st.none() | st.just("E"),
+    created=INSTANTS,
+    finished=INSTANTS,
+    purge=INSTANTS,
+)
+CLOCK = st.floats(0, 7e9)
+HEARD = st.tuples(st.sampled_from(["created", "seen", "left", "restart"]), STATES, CLOCK, st.none() | CLOCK)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(HEARD, max_size=20))
+def test_absurd_times_and_ids(
+    heard: list[tuple[str, JobState, float, float | None]],
+) -> None:
+    """Whatever the times and ids of an answer, and the clock, it is shown, and known after a restart."""
+    room, span = JobsRoom(), SpanContext("a" * 32, "b" * 16, sampled=True)
+    for what, state, now, asked in heard:
+        room.clock.now = now
+        if what == "created":
+            room.ledger.created("import", state, span, asked)
+        elif what == "seen":
+            room.ledger.seen("import", (state,), span, asked)
+        elif what == "left":
+            room.ledger.left("import", state.id, asked)
+        else:
+            before = {record.id: job_view(record) for record in room.ledger.jobs()}
+            room.restart()
+            after = {record.id: job_view(record) for record in room.ledger.jobs()}
+            assert {job_id: as_kept(view) for job_id, view in after.items()} == {
+                job_id: as_kept(view) for job_id, view in before.items()
+            }
+        check_gauges(room)
+        json.dumps([job_view(record) for record in room.ledger.newest(10)])
+        room.ledger.active_job()
+    told = Counter((finish.id, finish.created) for finish in room.finished if finish.created)
+    assert all(times == 1 for times in told.values())
+    assert all((finish.duration or 0) >= 0 for finish in room.finished)
+
+
+def as_kept(view: dict[str, object]) -> dict[str, object]:
+    """What of a view the store has: not when and how often the job was seen since its last change."""
+    return {name: value for name, value in view.items() if name not in {"lastSeen", "sightings"}}
 
 
 def test_memory_is_bounded() -> None:

@@ -92,7 +92,7 @@ async def test_a_job_that_has_ended_may_be_kept_longer() -> None:
 
     async def fetch(exchange: Exchange) -> ReadAnswer:
         status = "succeeded" if exchange.raw_path.endswith(b"over") else "running"
-        return ReadAnswer(200, [], b"{}", desk.timers.now, TRACE, job_status=status)
+        return ReadAnswer(200, [], b"{}", desk.timers.now, desk.timers.now, TRACE, job_status=status)
 
     for path, expected in (("/jobs/imports/over", "hit"), ("/jobs/imports/runs", "miss")):
         for _ in range(2):

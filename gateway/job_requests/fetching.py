@@ -30,7 +30,7 @@ class Unattended:
         return await call
 
 
-_UNATTENDED = Unattended()
+UNATTENDED = Unattended()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Fetching:
         """
         if exchange.attempts:
             self.metrics.retried("throttled")
-        trip = await self.attempts.answered(exchange, span, _UNATTENDED, turn)
+        trip = await self.attempts.answered(exchange, span, UNATTENDED, turn)
+        came_at = asyncio.get_running_loop().time()
         try:
             body = await bodies.read_up_to(trip, self.cap)
         except BaseException as error:
@@ -63,6 +64,7 @@ class Fetching:
             trip.headers,
             body.start,
             _sent_at(trip),
+            came_at,
             exchange.trace,
             exchange.attempts,
             exchange.job_id,

@@ -36,10 +36,10 @@ class JobReads:
                 return await self._given(self.shared, key, exchange, span, downstream)
             except Unshared:
                 pass
-        elif self.shared is not None and exchange.route.job_kind is not None:
-            exchange.added_headers.append(BYPASS)
         if exchange.route.job_kind is not None:
             self._count(exchange, "bypass")
+            if self.shared is not None:
+                exchange.added_headers.append(BYPASS)
         return await self._by_itself(exchange, span, downstream)
 
     async def _given(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway import failures, routes
 from gateway.exchange import Exchange
-from gateway.job_requests.fetching import Fetching
+from gateway.job_requests.fetching import UNATTENDED, Fetching
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority, ReadOutcome, WatchRead
 from gateway.jobs.reads import Caller, ReadAnswer, SharedReads, Unshared, read_key
@@ -59,6 +59,8 @@ class WatcherReads:
         async def fetch(read: Exchange) -> ReadAnswer:
             return await self.fetching.fetch(read, span, turns.after_the_first(Priority.WATCH))
 
+        # As for the apps: who has no token must not hold a turn that goes once one comes.
+        await self.fetching.attempts.token(UNATTENDED)
         key = read_key(exchange)
         if self.shared is not None and key is not None:
             given = await self.shared.answer(key, Caller(exchange, fetch, Priority.WATCH, _PATIENCE))

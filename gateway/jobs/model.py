@@ -90,6 +90,14 @@ class FinishedJob:
     """`error.code` of the job as sent, printable and bounded; not a closed set."""
     duration: float | None
     """Seconds from created to finished by the service's clock; None where one is absent or they disagree."""
+    created: int | None
+    """By the service's clock, nanoseconds since the epoch; so is `finished`."""
+    finished: int | None
+    history: tuple[tuple[str, float], ...]
+    """Each status with the time at which it was first seen, seconds since the epoch."""
+    first_seen: float
+    """By the gateway's clock, seconds since the epoch; so is `last_seen`."""
+    last_seen: float
     created_in: SpanContext | None
     """The request that created the job, where it went through this gateway."""
     seen_in: SpanContext

@@ -4,40 +4,54 @@ Answers arrive out of order, so a sighting is weighed before it is believed: an 
 is never taken back.
 """
 
-from dataclasses import dataclass, field
+import sys
+
+import msgspec
 
 from gateway.jobs.instants import NANOSECONDS
-from gateway.jobs.model import PROGRESS, TERMINAL, UNKNOWN, JobState, SpanContext
+from gateway.jobs.model import PROGRESS, TERMINAL, UNKNOWN, FinishedJob, JobState, SpanContext
 
 MAX_HISTORY = 16
 """Status changes kept per job; only a service that goes back and forth between new statuses has more."""
 
 
-@dataclass(slots=True)
-class JobRecord:
+class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
     """One job by kind, id and created time.
 
     `created`, `finished` and `purge` are the service's, in nanoseconds since the epoch; `first_seen`,
-    `last_seen` and the times of the history are the gateway's, in seconds since the epoch.
+    `last_seen`, `left_at` and the times of the history are the gateway's, in seconds since the epoch.
     """
 
     kind: str
     id: str
     first_seen: float
-    status: str = UNKNOWN
     last_seen: float = 0.0
+    sightings: int = 0
+    """Answers of the upstream that showed it; after a restart, those until its last change were kept."""
     created: int | None = None
     finished: int | None = None
     purge: int | None = None
     error_code: str | None = None
-    history: list[tuple[str, float]] = field(default_factory=list)
+    history: tuple[tuple[str, float], ...] = ()
+    """Each status with the time at which it was first seen."""
     created_in: SpanContext | None = None
     created_here: bool = False
     """The creation went through this gateway."""
     seen_unfinished: bool = False
     counted: bool = False
-    """Its finish has been told."""
-    progress: int = 0
+    """Its finish has been told, or is not to be told: it was history before the gateway began."""
+    left_at: float | None = None
+    """When the service said that it is gone; 0 where only the ledger let it go, None while it is in it."""
+
+    @property
+    def status(self) -> str:
+        """One of the kind's statuses."""
+        return self.history[-1][0] if self.history else UNKNOWN
+
+    @property
+    def changed(self) -> float:
+        """When its status was last seen to change."""
+        return self.history[-1][1] if self.history else self.first_seen
 
     @property
     def is_over(self) -> bool:
@@ -56,11 +70,16 @@ class JobRecord:
         """When the job began to exist as far as known, seconds since the epoch."""
         return self.first_seen if self.created is None else self.created / NANOSECONDS
 
-    def learn(self, state: JobState, now: float) -> None:
-        """Take from the sighting what is news; one that was overtaken on the way changes nothing."""
+    def learn(self, state: JobState, now: float) -> bool:
+        """Take from the sighting what is news, and say whether there was any.
+
+        That it was seen again is none; a sighting that was overtaken on the way changes nothing.
+        """
+        self.sightings += 1
         if self._is_overtaken(state):
-            return
+            return False
         self.last_seen = now
+        before = self._facts()
         self.created = self.created or state.created
         self.purge = state.purge or self.purge
         if not self.is_over or self.status == UNKNOWN:
@@ -70,6 +89,7 @@ class JobRecord:
             self.error_code = self.error_code or state.error_code
         else:
             self.seen_unfinished = True
+        return self._facts() != before
 
     def expired(self, now: float) -> bool:
         """Whether the service has purged it; an unfinished job seen after that time is still there."""
@@ -77,16 +97,47 @@ class JobRecord:
             return False
         return self.is_over or self.last_seen * NANOSECONDS < self.purge
 
+    def finish(self, seen_in: SpanContext) -> FinishedJob:
+        """Its finish, to be told; `seen_in` is the exchange that brought the news."""
+        return FinishedJob(
+            kind=self.kind,
+            id=self.id,
+            status=self.status,
+            error_code=self.error_code,
+            duration=self.duration,
+            created=self.created,
+            finished=self.finished,
+            history=self.history,
+            first_seen=self.first_seen,
+            last_seen=self.last_seen,
+            created_in=self.created_in,
+            seen_in=seen_in,
+        )
+
+    def _facts(self) -> tuple[object, ...]:
+        return (
+            self.history,
+            self.created,
+            self.purge,
+            self.finished,
+            self.error_code,
+            self.seen_unfinished,
+        )
+
     def _is_overtaken(self, state: JobState) -> bool:
+        if state.status == self.status != UNKNOWN:
+            return False
         if self.is_over and not state.is_over:
             return True
-        return state.status != UNKNOWN and PROGRESS[state.status] < self.progress
+        return state.status != UNKNOWN and PROGRESS[state.status] < self._progress()
+
+    def _progress(self) -> int:
+        """How far it has come; a status that is not listed says nothing of that."""
+        listed = (PROGRESS[status] for status, _ in reversed(self.history) if status != UNKNOWN)
+        return next(listed, 0)
 
     def _move_to(self, status: str, now: float) -> None:
-        self.progress = PROGRESS.get(status, self.progress)
         if self.history and status == self.status:
             return
-        self.status = status
-        self.history.append((status, now))
-        if len(self.history) > MAX_HISTORY:
-            del self.history[1]
+        history = (*self.history, (sys.intern(status), now))
+        self.history = history if len(history) <= MAX_HISTORY else (history[0], *history[2:])

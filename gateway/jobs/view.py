@@ -19,6 +19,7 @@ def job_view(record: JobRecord) -> Json:
         "durationSeconds": record.duration,
         "firstSeen": _seconds(record.first_seen),
         "lastSeen": _seconds(record.last_seen),
+        "sightings": record.sightings,
         "createdHere": record.created_here,
         "traceId": record.created_in.trace_id if record.created_in else None,
         "history": [{"status": status, "seen": _seconds(at)} for status, at in record.history],

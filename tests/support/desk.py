@@ -55,7 +55,7 @@ class Upstream:
         future = self.waiting.pop(0)
         at = self.sent.pop(0)
         told = [(b"content-type", b"application/json"), *(headers or [])]
-        future.set_result(ReadAnswer(status, told, body, at, TRACE, rest=rest))
+        future.set_result(ReadAnswer(status, told, body, at, self.timers.now, TRACE, rest=rest))
         await settle()
 
     async def breaks(self, error: Exception) -> None:

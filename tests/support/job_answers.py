@@ -8,6 +8,8 @@ from gateway.config import Jobs
 from gateway.exchange import Exchange, RawHeaders, Route, TraceIds
 from gateway.jobs import FinishedJob, JobObserver, JobRecord, Ledger
 from gateway.jobs.instants import NANOSECONDS, format_instant
+from gateway.jobs.stores import Store
+from tests.support.stores import KeepingStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 """When the gateway of these tests started, seconds since the epoch."""
@@ -73,10 +75,15 @@ class JobsRoom:
     max_tracked: int = 10_000
     clock: Clock = field(default_factory=Clock)
     finished: list[FinishedJob] = field(default_factory=list)
+    store: Store = field(default_factory=KeepingStore)
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new gateway takes over the store; what was told stays told."""
         settings = Jobs(max_tracked=self.max_tracked)
-        self.ledger = Ledger(settings, clock=self.clock, on_finished=self.finished.append)
+        self.ledger = Ledger(settings, clock=self.clock, on_finished=self.finished.append, store=self.store)
         self.observer = JobObserver(self.ledger)
 
     def answer(

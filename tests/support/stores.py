@@ -1,5 +1,6 @@
 """Stores for tests: one that outlives its ledger, and a medium that fails and hangs when told."""
 
+import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,28 +34,27 @@ class KeepingStore:
     async def aclose(self) -> None: ...
 
 
-@dataclass
 class Medium:
     """A medium in memory. `error` is what a write raises; while `open` is clear, writes hang.
 
     `batches` are the writes that worked, `tries` counts all of them.
     """
 
-    error: Exception | None = None
-    batches: list[dict[Entry, bytes | None]] = field(default_factory=list)
-    tries: int = 0
-    closed: bool = False
-    threads: set[int] = field(default_factory=set)
-    open: threading.Event = field(default_factory=threading.Event)
-    entered: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.batches: list[dict[Entry, bytes | None]] = []
+        self.tries = 0
+        self.closed = False
+        self.threads: set[int] = set()
+        self.open = threading.Event()
         self.open.set()
+        self._tried = threading.Condition()
 
     def write(self, changes: Changes) -> None:
         self.threads.add(threading.get_ident())
-        self.tries += 1
-        self.entered.set()
+        with self._tried:
+            self.tries += 1
+            self._tried.notify_all()
         self.open.wait()
         if self.error is not None:
             raise self.error
@@ -63,6 +63,15 @@ class Medium:
     def close(self) -> None:
         self.threads.add(threading.get_ident())
         self.closed = True
+
+    async def tried(self, times: int) -> None:
+        """Wait until so many writes have begun."""
+
+        def wait() -> None:
+            with self._tried:
+                self._tried.wait_for(lambda: self.tries >= times)
+
+        await asyncio.to_thread(wait)
 
     @property
     def entries(self) -> dict[Entry, bytes]:

@@ -46,6 +46,8 @@ class ReadAnswer:
     body: bytes
     sent_at: float
     """When the upstream request was sent, on the clock of the timers."""
+    came_at: float
+    """When the head of the answer came, on the same clock."""
     trace: TraceIds
     """The span of the request that fetched it."""
     attempts: list[Attempt] = field(default_factory=list)

@@ -55,7 +55,7 @@ class Batch:
                 future.set_result(told.get(flight))
 
     def _read(self, page: ReadAnswer) -> dict["Flight", ReadAnswer | None]:
-        if page.status == _TOO_MANY_REQUESTS:
+        if page.status == _TOO_MANY_REQUESTS and page.rest is None:
             return dict.fromkeys(self._aboard, replace(page, batched=True))
         ids = {flight: flight.exchange.route.job_id or "" for flight in self._aboard}
         kind = next(iter(ids)).exchange.route.job_kind or ""

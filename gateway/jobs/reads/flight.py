@@ -119,6 +119,8 @@ class Flight:
 
     def _expire(self, seat: Seat) -> None:
         if self.airborne is None:
+            # First leave: the time that is told is that of a newcomer, who has nobody's place before it.
+            self.leave(seat)
             self._tell(seat, self.refusal())
 
     def _tell(self, seat: Seat, outcome: ReadAnswer | Exception) -> bool:

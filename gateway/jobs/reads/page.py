@@ -45,6 +45,7 @@ def _alone(
         [*headers, (b"content-length", b"%d" % len(body))],
         body,
         page.sent_at,
+        page.came_at,
         page.trace,
         page.attempts,
         job_id,

@@ -143,6 +143,8 @@ class SharedReads:
     def _abandon(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
+        if flight.ticket is not None:
+            self._governor.withdraw(flight.ticket)
         task = self._tasks.get(flight)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
