@@ -225,3 +225,20 @@ def test_the_clock_is_set_back_after_a_job_was_seen(room: JobsRoom) -> None:
     room.clock.tick(-3600)
     room.delete("j")
     assert len(room.ledger) == 0
+
+
+def test_a_finish_that_was_just_told_is_offered_for_its_span(room: JobsRoom) -> None:
+    """Spans go out seconds after they end: the last minute's finishes are there again after a restart."""
+    room.answer("add", job("old"), trace=7)
+    room.answer("get", ended("old", 5))
+    room.clock.tick(61)
+    room.answer("add", job("new", createdDateTime=at(61)), trace=8)
+    room.answer("get", ended("new", 64, createdDateTime=at(61)))
+    room.page(ended("history", -500))
+    room.clock.tick(30)
+    room.restart()
+    [again] = room.ledger.told_before
+    assert (again.id, again.created_in) == ("new", SpanContext(f"{8:032x}", f"{8:016x}", sampled=True))
+    room.clock.tick(31)
+    room.restart()
+    assert not room.ledger.told_before

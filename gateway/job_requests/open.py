@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,10 @@ from gateway.jobs.stores import Store, open_store
 from gateway.jobs.writes import WritesOnce
 from gateway.metrics import Metrics
 from gateway.spans import JobSpan, Spans
+
+_RUN = "run"
+"""The store's space for what one gateway tells the next of itself."""
+_ENDED = "ended"
 
 _log = logging.getLogger("gateway.jobs")
 
@@ -46,8 +50,13 @@ async def open_jobs(
     jobs = settings.jobs
     store = await open_store(jobs, log=_log.error)
     stack.push_async_callback(store.aclose)
-    told = partial(_finished, metrics, spans, link=jobs.span == "link")
-    ledger = Ledger(jobs, clock=time.time, on_finished=told, store=store)
+    show = partial(_show_span, spans, link=jobs.span == "link")
+    ledger = Ledger(jobs, clock=time.time, on_finished=partial(_finished, metrics, show), store=store)
+    if not _ended_well(store):
+        for job in ledger.told_before:
+            # The same span as before, by its id: where it has arrived, nothing changes.
+            show(job)
+    stack.callback(store.put, _RUN, _ENDED, b"")
     observer = JobObserver(ledger)
     turns = Turns(_governor(jobs, metrics), metrics, jobs.max_wait)
     fetching = Fetching(attempts, observer, metrics, settings.limits.observed_body)
@@ -72,6 +81,13 @@ async def open_jobs(
     side = JobsSide(ledger, observer, turns.governor, store, watcher, reads, writes)
     _show(side, settings, metrics)
     return side
+
+
+def _ended_well(store: Store) -> bool:
+    """Whether the gateway before this one ended in good order, its its spans exported."""
+    told = store.load(_RUN)
+    store.remove(_RUN, _ENDED)
+    return _ENDED in told
 
 
 def _governor(jobs: Jobs, metrics: Metrics) -> Governor:
@@ -126,10 +142,14 @@ def _show(side: JobsSide, settings: Settings, metrics: Metrics) -> None:
     metrics.watch_job_series(lambda: side.ledger.newest(shown), limit=shown)
 
 
-def _finished(metrics: Metrics, spans: Spans, job: FinishedJob, *, link: bool) -> None:
+def _finished(metrics: Metrics, show: Callable[[FinishedJob], None], job: FinishedJob) -> None:
     span = job.created_in or job.seen_in
     trace_id = span.trace_id if span.sampled else None
     metrics.job_finished(job.kind, job.status, job.error_code, job.duration, trace_id)
+    show(job)
+
+
+def _show_span(spans: Spans, job: FinishedJob, *, link: bool) -> None:
     spans.job_finished(
         JobSpan(
             kind=job.kind,

@@ -18,9 +18,11 @@ from gateway.jobs.stores import Store
 
 SPACE: Final = "jobs"
 """The name under which the store keeps the records."""
-
 MAX_DEPARTED: Final = 1_000
 """Jobs remembered after they left, so that none is told twice and no late answer brings one back."""
+JUST_TOLD: Final = 60.0
+"""Seconds within which a killed gateway may have lost a span: they are exported some seconds later."""
+_NOWHERE: Final = SpanContext("0" * 32, "0" * 16, sampled=False)
 
 _log = logging.getLogger("gateway.jobs")
 
@@ -30,8 +32,8 @@ class Ledger:
 
     `clock` is the wall clock in seconds since the epoch, and may be set at any time. `on_finished` is called
     once per finish, and only for a job that was seen unfinished, was created through this gateway, or
-    finished after it started: a restart must not count a month of history again. `store` is asked at once
-    for what the gateway before this one knew; values that are no records are skipped with one line.
+    finished after it started: a restart must not count a month of history again. `store` tells what the
+    gateway before this one knew; values that are no records are skipped with one line.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Ledger:
         self._next_purge = 0.0
         # A job first seen finished counts only if it finished after this. It begins as the gateway's start
         # and moves on as finished jobs are forgotten, because a forgotten finish must not be told again.
-        self._told_until = int(clock() * NANOSECONDS)
-        self._restore()
+        now = clock()
+        self._told_until = int(now * NANOSECONDS)
+        self.told_before: Sequence[FinishedJob] = self._restore(now)
+        """What the gateway before told last: counted, but the spans may be lost."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -221,10 +225,13 @@ class Ledger:
         coming = (record.purge for record in self._jobs if record.purge is not None)
         self._next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
 
-    def _restore(self) -> None:
+    def _restore(self, now: float) -> Sequence[FinishedJob]:
+        told: list[FinishedJob] = []
         kept = self._store.load(SPACE)
         known = list(filter(None, (from_bytes(key, value) for key, value in kept.items())))
         for record in sorted(known, key=lambda record: record.left_at or 0.0):
+            if record.counted and 0 <= now - record.history[-1][1] <= JUST_TOLD:
+                told.append(record.finish(record.created_in or _NOWHERE))
             # One that ended and was not news then is none now, whatever the clock was set to since.
             record.counted |= record.is_over and record.finished is not None
             if record.left_at is None:
@@ -233,6 +240,7 @@ class Ledger:
                 self._departed[record.kind, record.id] = record
         if len(known) < len(kept):
             _log.warning("%d entries of the jobs' store are no job records: skipped", len(kept) - len(known))
+        return told
 
 
 def _is_successor(known: JobRecord, state: JobState, *, creation: bool) -> bool:

@@ -51,7 +51,7 @@ async def test_a_job_is_followed_over_a_restart(
 ) -> None:
     """Created, the gateway gone, started again: nobody polls, and its one span is in the first trace.
 
-    It has the service's own times, is counted once, and no third gateway tells it again.
+    It has the service's own times, is counted once, and a third gateway tells at most the same span again.
     """
     body = dict.fromkeys(("inputBlobUri", "outputBlobUri"), f"{site.cloud.url}/blob/samples/campus.ndjson")
     async with site.gateway() as gateway, app_of(gateway) as app:
@@ -72,7 +72,11 @@ async def test_a_job_is_followed_over_a_restart(
         assert await metric(gateway, "adt_jobs", **SUCCEEDED) == 1
         assert not await metric(gateway, "adt_jobs_finished_total", **SUCCEEDED)
         await end(gateway, signal.SIGTERM)
-    [job] = [span for span in receiver.spans if span.name == JOB_SPAN]
+    jobs = [span for span in receiver.spans if span.name == JOB_SPAN]
+    # A gateway that was killed may have lost it, so the next one tells it again: the same span.
+    assert len(jobs) == 1 + (how is signal.SIGKILL)
+    assert len({(span.span_id, span.trace_id, span.start, span.end) for span in jobs}) == 1
+    job = jobs[0]
     creation = receiver.named("PUT /jobs/imports/{id}", "SERVER")
     assert creation.trace_id == TRACE
     assert (job.trace_id, job.parent_id) == (TRACE, creation.span_id)

@@ -103,7 +103,7 @@ class Flight:
                 self._tell(seat, answer)
 
     async def land(self, answer: ReadAnswer) -> None:
-        """Give the answer to everybody; one that cannot be shared goes to the first who is there to take it."""
+        """Give the answer to everybody; one that cannot be shared goes to the first who is there."""
         for seat in list(self._waiting):
             taken = self._tell(seat, answer)
             if taken and answer.rest is not None:
