@@ -23,7 +23,7 @@ from gateway.tokens import Token, Tokens
 from gateway.upstream import Outbound, Response, Upstream
 
 SAFE = frozenset({"GET", "HEAD"})
-"""Methods that change nothing (RFC 9110, section 9.2.1), as far as the upstream has them."""
+"""Methods that may go once more on a connection that died."""
 _UNAUTHORIZED = 401
 _CLAIMS = re.compile(rb'claims="([^"]{1,8192})"')
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
@@ -129,6 +129,7 @@ class Attempts:
         Raises what tokens and upstream raise, or what went wrong with the app's body while it was sent.
         """
         body = await downstream.body()
+        first = len(exchange.attempts)
         while True:
             token = await self.token(downstream)
             if turn is not None:
@@ -139,12 +140,12 @@ class Attempts:
             try:
                 trip.response = response = await self._send(trip, downstream, body)
                 _note(trip.attempt, response)
-                renewed = await self._renewed(trip, response, downstream, body)
+                renewed = await self._renewed(trip, response, downstream, body, first)
             except BaseException as error:
                 await trip.__aexit__(type(error), downstream.failure or error, None)
                 if downstream.failure is not None:
                     raise downstream.failure from error
-                if not self._may_repeat(exchange, body, error):
+                if len(exchange.attempts) - first > 1 or not self._may_repeat(exchange, body, error):
                     raise
                 self.metrics.retried("stale_connection")
                 continue
@@ -163,7 +164,6 @@ class Attempts:
             and self.upstream.engine.keeps_connections
             and exchange.method in SAFE
             and not isinstance(body, Upload)
-            and len(exchange.attempts) == 1
         )
 
     def _begin(self, exchange: Exchange, span: ServerSpan, token: Token | None) -> RoundTrip:
@@ -199,12 +199,17 @@ class Attempts:
         )
 
     async def _renewed(
-        self, trip: RoundTrip, response: Response, downstream: AppSide, body: bytes | Upload | None
+        self,
+        trip: RoundTrip,
+        response: Response,
+        downstream: AppSide,
+        body: bytes | Upload | None,
+        first: int,
     ) -> bool:
         """Whether a 401 was met with a new token, and the request can go once more."""
         if response.status != _UNAUTHORIZED or self.tokens is None or trip.token is None:
             return False
-        if any(attempt.status == _UNAUTHORIZED for attempt in trip.exchange.attempts[:-1]):
+        if any(attempt.status == _UNAUTHORIZED for attempt in trip.exchange.attempts[first:-1]):
             return False
         renewed = await downstream.race(self.tokens.replace(trip.token, claims=_claims(response)))
         return renewed is not None and (body is None or isinstance(body, bytes))

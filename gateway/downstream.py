@@ -111,6 +111,7 @@ class Downstream:
         that it has not gone to the upstream yet, so that it need not go at all. Raises ClientLeft.
         """
         task = asyncio.current_task()
+        outer = self._racing, self._unsent
         self._unsent = unsent
         if task is None or (self._exchange.client_left and self._gives_up()):
             call.close()
@@ -125,7 +126,7 @@ class Downstream:
                 raise failures.ClientLeft from None
             raise
         finally:
-            self._racing = None
+            self._racing, self._unsent = outer
 
     def _gives_up(self) -> bool:
         return self._unsent or not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT

@@ -102,6 +102,8 @@ class Exchange:
     """`<kind>/<id>` of the job in the way, where the upstream answered JobLimitReached and it is known."""
     read_result: str | None = None
     """How a read of jobs was answered: `hit`, `collapsed`, `batched`, `miss` or `bypass`."""
+    sent_before: bool = False
+    """The same write was sent before, and what came of it is not known yet."""
     replayed: str | None = None
     """Where the answer to a repeated job write came from: `recorded` or `read`."""
     added_headers: RawHeaders = field(default_factory=list)
@@ -126,6 +128,16 @@ class Exchange:
             if key == name:
                 return value
         return None
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the upstream may have carried the request out, or an earlier send of the same write.
+
+        It has not where it answered 401.
+        """
+        unauthorized = 401
+        sent = any(attempt.sent and attempt.status != unauthorized for attempt in self.attempts)
+        return sent or self.sent_before
 
     @property
     def own_seconds(self) -> float:

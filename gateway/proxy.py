@@ -19,7 +19,8 @@ from gateway.job_requests import AnswerAtHand, JobReads, JobWrites
 from gateway.metrics import Metrics
 from gateway.spans import ServerSpan, Spans
 
-_UNAUTHORIZED = 401
+_READS = SAFE | {"OPTIONS"}
+"""Methods that change nothing (RFC 9110, section 9.2.1)."""
 
 _log = logging.getLogger("gateway.proxy")
 
@@ -78,7 +79,7 @@ class Proxy:
         """The upstream's answer; the Jobs API has a pace, and answers that several may get."""
         if not exchange.route.jobs_api:
             return await self.attempts.answered(exchange, span, downstream)
-        if exchange.method in SAFE:
+        if exchange.method in _READS:
             return await self.job_reads.answered(exchange, span, downstream)
         return await self.job_writes.answered(exchange, span, downstream)
 
@@ -97,7 +98,7 @@ class Proxy:
         rendered = errors.render(
             failure,
             method=exchange.method,
-            sent=_may_have_run(exchange),
+            sent=exchange.may_have_run,
             trace_id=exchange.trace.trace_id,
         )
         if rendered.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
@@ -122,9 +123,4 @@ class Proxy:
 def _out_of_time(exchange: Exchange) -> failures.GatewayError:
     message = "The gateway has shut down before this was answered."
     unsent = failures.Draining(message, retry_after=1)
-    return failures.UpstreamTimeout(message) if exchange.attempts else unsent
-
-
-def _may_have_run(exchange: Exchange) -> bool:
-    """Whether the upstream may have carried the request out; it has not where it answered 401."""
-    return any(attempt.sent and attempt.status != _UNAUTHORIZED for attempt in exchange.attempts)
+    return failures.UpstreamTimeout(message) if exchange.attempts or exchange.sent_before else unsent

@@ -102,9 +102,10 @@ async def test_a_turn_that_is_used_late_moves_the_next() -> None:
     """What is done between a turn and its request does not bring two requests closer together."""
     paced = Paced()
     paced.come(3)
-    paced.timers.advance(0.5)
-    paced.governor.used()
-    assert paced.after(60) == [0, 1.52, 2.54]
+    with paced.governor.using():
+        paced.timers.advance(3)
+        assert paced.come(1)[0].granted.done() is False
+    assert paced.after(60) == [0, 4.02, 5.04, 6.06]
 
 
 async def test_rate_nought_switches_it_off() -> None:

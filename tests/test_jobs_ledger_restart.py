@@ -114,6 +114,15 @@ def test_purged_while_no_gateway_ran(room: JobsRoom) -> None:
     assert room.ledger.jobs() == []
 
 
+def test_a_running_job_that_outlived_its_purge_time(room: JobsRoom) -> None:
+    """A job that was seen unfinished after its purge time is still followed after a restart."""
+    room.answer("get", job("j", purgeDateTime=at(100)))
+    room.clock.tick(101)
+    room.answer("get", job("j", purgeDateTime=at(100)))
+    room.restart()
+    assert [record.id for record in room.ledger.unfinished()] == ["j"]
+
+
 def test_a_smaller_ledger(room: JobsRoom) -> None:
     """A bound that was lowered holds from the start, and the oldest finished jobs leave."""
     room.page(*[ended(str(number), number) for number in range(5)], job("runs"))

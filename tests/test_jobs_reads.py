@@ -259,7 +259,8 @@ class _Rest:
     async def read(self) -> bytes | None:
         return None
 
-    async def aclose(self) -> None:
+    async def aclose(self, error: BaseException | None = None) -> None:
+        assert error is None
         self.closed = True
 
 
@@ -329,3 +330,20 @@ async def test_the_watcher_is_given_nothing_old() -> None:
     await desk.upstream.answers(body=b"2")
     assert watched.result().answer.body == b"2"
     assert (await desk.ask()).answer.body == b"2"
+
+
+async def test_a_read_that_was_sent_long_ago_is_not_joined() -> None:
+    """Where the upstream is slow, a newcomer asks anew and does not get what is staler than configured."""
+    desk = Desk()
+    first = desk.ask()
+    await desk.timers.elapse(0.9)
+    joins = desk.ask()
+    await desk.timers.elapse(0.2)
+    asks = desk.ask()
+    await settle()
+    assert len(desk.upstream.asked) == 2
+    await desk.upstream.answers(body=b"old")
+    assert (first.result().answer.body, joins.result().answer.body) == (b"old", b"old")
+    await desk.upstream.answers(body=b"new")
+    assert asks.result().answer.body == b"new"
+    assert (await desk.ask()).answer.body == b"new"

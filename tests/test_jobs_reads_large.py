@@ -17,7 +17,8 @@ class Rest:
     async def read(self) -> bytes | None:
         return None
 
-    async def aclose(self) -> None:
+    async def aclose(self, error: BaseException | None = None) -> None:
+        assert error is None
         self.closed += 1
 
 

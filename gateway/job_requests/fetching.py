@@ -88,12 +88,12 @@ class RestOf:
     trip: RoundTrip
 
     async def read(self) -> bytes | None:
-        """The next piece."""
-        return await self.trip.read()
+        """The next piece; the time it takes is told by who reads."""
+        return None if self.trip.response is None else await self.trip.response.read()
 
-    async def aclose(self) -> None:
-        """Close the response."""
-        await self.trip.__aexit__(None, None, None)
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Close the response, and end its span as failed where something went wrong."""
+        await self.trip.__aexit__(None if error is None else type(error), error, None)
 
 
 def _sent_at(trip: RoundTrip) -> float:

@@ -125,8 +125,8 @@ def _shared(settings: Settings, turns: Turns) -> SharedReads | None:
     if not settings.jobs.coalesce or not settings.owns_token:
         return None
 
-    def throttled(answer: ReadAnswer, priority: Priority) -> float:
-        return turns.throttled(answer.headers, priority)
+    def throttled(answer: ReadAnswer, priority: Priority) -> None:
+        turns.throttled(answer.headers, priority)
 
     timers = asyncio.get_running_loop()
     return SharedReads(settings.jobs, turns.governor, timers=timers, throttled=throttled)

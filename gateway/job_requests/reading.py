@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from gateway.attempts import Attempts, RoundTrip
 from gateway.downstream import Downstream
 from gateway.exchange import Exchange
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching
-from gateway.job_requests.turns import TOO_MANY_REQUESTS, Turns
+from gateway.job_requests.turns import Turns
 from gateway.jobs import Priority
 from gateway.jobs.reads import BYPASS, Caller, Given, ReadAnswer, ReadKey, SharedReads, Unshared, read_key
 from gateway.metrics import Metrics
@@ -17,7 +18,7 @@ from gateway.spans import ServerSpan
 
 @dataclass(frozen=True, slots=True)
 class JobReads:
-    """Answers GET and HEAD."""
+    """Answers the methods that change nothing."""
 
     attempts: Attempts
     turns: Turns
@@ -30,17 +31,19 @@ class JobReads:
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream
     ) -> AnswerAtHand | RoundTrip:
         """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
+        deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
         key = read_key(exchange) if self.shared is not None else None
         if key is not None and self.shared is not None:
             try:
                 return await self._given(self.shared, key, exchange, span, downstream)
             except Unshared:
                 pass
+        trip = await self._by_itself(exchange, span, downstream, deadline)
         if exchange.route.job_kind is not None:
             self._count(exchange, "bypass")
             if self.shared is not None:
                 exchange.added_headers.append(BYPASS)
-        return await self._by_itself(exchange, span, downstream)
+        return trip
 
     async def _given(
         self, shared: SharedReads, key: ReadKey, exchange: Exchange, span: ServerSpan, downstream: Downstream
@@ -50,12 +53,13 @@ class JobReads:
         await self.attempts.token(downstream)
 
         async def fetch(read: Exchange) -> ReadAnswer:
-            return await self.fetching.fetch(read, span, self.turns.after_the_first(Priority.READ))
+            return await self.fetching.fetch(read, span, self.turns.after_the_first(Priority.READ, patience))
 
-        caller = Caller(exchange, fetch, Priority.READ, self.turns.patience(exchange))
+        patience = self.turns.patience(exchange)
+        caller = Caller(exchange, fetch, Priority.READ, patience)
         given = await downstream.race(shared.answer(key, caller))
         self._tell(exchange, span, given)
-        return AnswerAtHand.of_read(given.answer, given.headers(exchange))
+        return AnswerAtHand.of_read(exchange, given.answer, given.headers(exchange))
 
     def _tell(self, exchange: Exchange, span: ServerSpan, given: Given) -> None:
         self._count(exchange, given.result)
@@ -66,20 +70,21 @@ class JobReads:
         if given.answer.trace != exchange.trace:
             span.link(given.answer.trace)
 
-    async def _by_itself(self, exchange: Exchange, span: ServerSpan, downstream: Downstream) -> RoundTrip:
-        """A request of its own; one that met a 429 goes again while the app's patience allows."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.turns.patience(exchange)
+    async def _by_itself(
+        self, exchange: Exchange, span: ServerSpan, downstream: Downstream, deadline: float
+    ) -> RoundTrip:
+        """A request of its own; one that met a 429 goes again if it can have a turn before the deadline."""
+        loop, governor = asyncio.get_running_loop(), self.turns.governor
         turn = self.turns.for_app(exchange, downstream, Priority.READ, deadline)
-        while True:
-            trip = await self.attempts.answered(exchange, span, downstream, turn)
-            if trip.status != TOO_MANY_REQUESTS or self.turns.governor.off:
-                return trip
-            pause = self.turns.throttled(trip.headers, Priority.READ)
-            if loop.time() + pause > deadline:
-                return trip
+        trip = await self.attempts.answered(exchange, span, downstream, turn)
+        while trip.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.turns.throttled(trip.headers, Priority.READ)
+            if governor.off or loop.time() + governor.expected_wait(Priority.READ) > deadline:
+                break
             await trip.__aexit__(None, None, None)
+            trip = await self.attempts.answered(exchange, span, downstream, turn)
             self.metrics.retried("throttled")
+        return trip
 
     def _count(self, exchange: Exchange, result: str) -> None:
         exchange.read_result = result

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from gateway import bodies, failures, headers, routes
 from gateway.attempts import RoundTrip, Turn
@@ -11,12 +12,13 @@ from gateway.downstream import Downstream
 from gateway.exchange import Exchange, RawHeaders
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching, RestOf
-from gateway.job_requests.turns import TOO_MANY_REQUESTS, Turns
+from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.model import printable
 from gateway.jobs.observer import MAX_SHOWN_ID
 from gateway.jobs.reads import ReadAnswer
 from gateway.jobs.writes import (
+    MAX_ANSWER,
     Answer,
     Claim,
     Fingerprint,
@@ -31,16 +33,9 @@ from gateway.jobs.writes import (
 )
 from gateway.spans import ServerSpan
 
-MAX_RECORDED = 65_536
-"""Bytes of a success that are kept, to be given again."""
-
 _REPLAYED = (b"x-gateway-replayed", b"true")
 _LENT = frozenset({b"authorization", b"x-ms-client-request-id"})
 """Headers of the write that its read has too; a credential of the app's goes no further than on the write."""
-_UNAUTHORIZED = 401
-_FIRST_REDIRECT = 300
-_BAD_REQUEST = 400
-_FIRST_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +46,12 @@ class Asked:
     span: ServerSpan
     downstream: Downstream
     turn: Turn
-    mark: Fingerprint
-    body: bytes | None
+    mark: Fingerprint | None = None
+    """None where it cannot be told from others."""
+    body: bytes | None = field(default=None, repr=False)
 
 
-Send = Callable[
-    [Exchange, ServerSpan, Downstream, Turn, Fingerprint | None, Claim | None], Awaitable[RoundTrip]
-]
+Send = Callable[[Asked, Claim | None], Awaitable[RoundTrip]]
 """Sends a write; see `JobWrites.send`."""
 
 
@@ -72,12 +66,19 @@ class Repeatable:
     asked: Asked
     claim: Claim
 
+    @property
+    def mark(self) -> Fingerprint:
+        """What tells the write from others."""
+        if self.asked.mark is None:
+            raise ValueError("a write that cannot be told from others has no claim")
+        return self.asked.mark
+
     async def answered(self) -> AnswerAtHand | RoundTrip:
         """The answer of an earlier send where there is one, else of this."""
         if self.claim.recorded is not None:
             return self._again(self.claim.recorded, "recorded")
         if self.claim.unknown_since is not None:
-            verdict = await self._read_what_became()
+            verdict = await self._verdict()
             if isinstance(verdict, Answer):
                 return self._proven(verdict)
             if not isinstance(verdict, SendAgain):
@@ -85,21 +86,20 @@ class Repeatable:
                 raise failures.UpstreamConnectionLost(
                     f"This write was sent before, and its outcome is not known: {verdict.why}."
                 )
+            self.asked.exchange.sent_before = False
         return await self._sent()
 
     async def _sent(self) -> AnswerAtHand | RoundTrip:
         asked = self.asked
         try:
-            trip = await self.send(
-                asked.exchange, asked.span, asked.downstream, asked.turn, asked.mark, self.claim
-            )
+            trip = await self.send(asked, self.claim)
         except BaseException:
-            if not _may_have_run(asked.exchange):
+            if not asked.exchange.may_have_run:
                 self.claim.refused()
             raise
-        if trip.status < _FIRST_REDIRECT:
+        if trip.status < HTTPStatus.MULTIPLE_CHOICES:
             return await self._succeeded(trip)
-        if trip.status < _FIRST_SERVER_ERROR:
+        if trip.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return await self._refused(trip)
         self.claim.unknown()
         return trip
@@ -107,7 +107,7 @@ class Repeatable:
     async def _succeeded(self, trip: RoundTrip) -> AnswerAtHand:
         """Read the answer before it is relayed, so that it can be given again."""
         try:
-            body = await bodies.read_up_to(trip, MAX_RECORDED)
+            body = await bodies.read_up_to(trip, MAX_ANSWER)
         except BaseException as error:
             await trip.__aexit__(type(error), error, None)
             raise
@@ -116,15 +116,15 @@ class Repeatable:
         if body.rest is None:
             await trip.__aexit__(None, None, None)
         rest = None if body.rest is None else RestOf(trip)
-        return AnswerAtHand(trip.status, trip.headers, body.start, observed=False, rest=rest)
+        return AnswerAtHand(
+            self.asked.exchange, trip.status, trip.headers, body.start, observed=False, rest=rest
+        )
 
     async def _refused(self, trip: RoundTrip) -> AnswerAtHand | RoundTrip:
         """A definite no; after an unknown outcome it may be about the job that the earlier send made."""
-        if trip.status == _BAD_REQUEST and self.claim.unknown_since is not None:
+        if trip.status == HTTPStatus.BAD_REQUEST and self.claim.unknown_since is not None:
             try:
-                verdict = await self._read_what_became()
-            except failures.GatewayError:
-                verdict = SendAgain()
+                verdict = await self._verdict()
             except BaseException as error:
                 await trip.__aexit__(type(error), error, None)
                 raise
@@ -134,9 +134,16 @@ class Repeatable:
         self.claim.refused()
         return trip
 
+    async def _verdict(self) -> Verdict:
+        """What a read of the job says; where it cannot be read, the write stays unknown."""
+        try:
+            return await self._read_what_became()
+        except failures.GatewayError as failure:
+            return StillUnknown(f"the job could not be read ({failure.code})")
+
     async def _read_what_became(self) -> Verdict:
         """Read the job that the write was about. Raises RateLimited and what a read raises."""
-        exchange, mark = self.asked.exchange, self.asked.mark
+        exchange, mark = self.asked.exchange, self.mark
         path, query = read_target(exchange, mark.job_id)
         read = Exchange(
             method="GET",
@@ -170,9 +177,9 @@ class Repeatable:
 
     def _is_anothers(self, verdict: Verdict) -> bool:
         """Whether the deletion that a list showed was answered to another request of this gateway's."""
-        if not isinstance(verdict, Answer) or verdict.job_id is None or self.asked.mark.job_id is not None:
+        if not isinstance(verdict, Answer) or verdict.job_id is None or self.mark.job_id is not None:
             return False
-        known = self.ledger.get(self.asked.mark.kind, verdict.job_id)
+        known = self.ledger.get(self.mark.kind, verdict.job_id)
         return known is not None and known.created_here
 
     async def _read(self, read: Exchange) -> ReadAnswer:
@@ -183,9 +190,11 @@ class Repeatable:
             answer = await asked.downstream.race(fetching, unsent=True)
             if answer.rest is not None:
                 await answer.rest.aclose()
-            if answer.status != TOO_MANY_REQUESTS or turns.governor.off:
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 return answer
             turns.throttled(answer.headers, Priority.WRITE)
+            if turns.governor.off:
+                return answer
 
     def _proven(self, verdict: Answer) -> AnswerAtHand:
         self.claim.succeeded(verdict.recorded, verdict.job_id)
@@ -200,15 +209,12 @@ class Repeatable:
         if job_id is not None:
             exchange.job_id = printable(job_id, MAX_SHOWN_ID)
         # The ledger has seen the creation that is given again; one that a read has proved is news to it.
-        return AnswerAtHand(recorded.status, recorded.headers, recorded.body, observed=result == "recorded")
+        return AnswerAtHand(
+            exchange, recorded.status, recorded.headers, recorded.body, observed=result == "recorded"
+        )
 
     def _job_id(self, answer: RawHeaders) -> str | None:
-        if self.asked.mark.job_id is not None:
-            return self.asked.mark.job_id
+        if self.mark.job_id is not None:
+            return self.mark.job_id
         told = headers.first(answer, b"operation-id")
         return None if told is None else told.decode("latin-1")
-
-
-def _may_have_run(exchange: Exchange) -> bool:
-    """Whether the upstream may have carried the request out; it has not where it answered 401."""
-    return any(attempt.sent and attempt.status != _UNAUTHORIZED for attempt in exchange.attempts)

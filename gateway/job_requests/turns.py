@@ -11,7 +11,6 @@ from gateway.jobs import Governor, Priority
 from gateway.jobs.patience import patience
 from gateway.metrics import Metrics
 
-TOO_MANY_REQUESTS = 429
 _UNTOLD_PAUSE = 1.0
 """Seconds of a pause after a 429 that does not say how long."""
 
@@ -45,22 +44,23 @@ class Turns:
 
         return take
 
-    def after_the_first(self, priority: Priority) -> Turn:
-        """Takes turns for the attempts of a request that came by its first one in another way."""
+    def after_the_first(self, priority: Priority, wait: float) -> Turn:
+        """Takes turns for the attempts of a request that came by its first one in another way.
+
+        Each waits at most `wait` seconds.
+        """
         taken = True
 
         async def take() -> None:
             nonlocal taken
             if not taken:
-                await self.governor.turn(priority, self.max_wait)
+                await self.governor.turn(priority, wait)
             taken = False
 
         return take
 
-    def throttled(self, headers: RawHeaders, priority: Priority) -> float:
-        """The upstream answered 429: nothing goes out for the seconds that are returned."""
+    def throttled(self, headers: RawHeaders, priority: Priority) -> None:
+        """The upstream answered 429: nothing goes out for as long as it says, with a rate to keep."""
         said = retry_after.seconds(headers, time.time())
-        seconds = _UNTOLD_PAUSE if said is None else said
-        self.governor.pause(seconds)
+        self.governor.pause(_UNTOLD_PAUSE if said is None else said)
         self.metrics.throttled(priority.name.lower())
-        return seconds

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from gateway import failures, routes
 from gateway.exchange import Exchange
@@ -9,11 +10,10 @@ from gateway.job_requests.fetching import UNATTENDED, Fetching
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority, ReadOutcome, WatchRead
 from gateway.jobs.reads import Caller, ReadAnswer, SharedReads, Unshared, read_key
+from gateway.jobs.writes import DEFAULT_API_VERSION
 from gateway.spans import ServerSpan, Spans
 
-API_VERSION = b"api-version=2023-10-31"
-_OK = 200
-_GONE = 404
+_QUERY = b"api-version=" + DEFAULT_API_VERSION
 _PATIENCE = 3_600.0
 """Seconds: the watcher waits for as long as there is somebody before it."""
 
@@ -40,7 +40,7 @@ class WatcherReads:
             exchange.error_code = failure.code
         else:
             exchange.status = answer.status
-            if answer.status != _OK and not self._is_gone(read, answer):
+            if answer.status != HTTPStatus.OK and not self._is_gone(read, answer):
                 exchange.error_code = str(answer.status)
         finally:
             exchange.error_type = exchange.error_code
@@ -51,13 +51,13 @@ class WatcherReads:
     def _is_gone(self, read: WatchRead, answer: ReadAnswer) -> bool:
         """Whether the upstream said that there is no such job; another 404 is about the host."""
         there = read.job_id is None or self.ledger.get(read.kind, read.job_id) is not None
-        return answer.status == _GONE and not there
+        return answer.status == HTTPStatus.NOT_FOUND and not there
 
     async def _answer(self, exchange: Exchange, span: ServerSpan) -> ReadAnswer:
         turns = self.turns
 
         async def fetch(read: Exchange) -> ReadAnswer:
-            return await self.fetching.fetch(read, span, turns.after_the_first(Priority.WATCH))
+            return await self.fetching.fetch(read, span, turns.after_the_first(Priority.WATCH, _PATIENCE))
 
         # As for the apps: who has no token must not hold a turn that goes once one comes.
         await self.fetching.attempts.token(UNATTENDED)
@@ -68,6 +68,8 @@ class WatcherReads:
         else:
             await turns.governor.turn(Priority.WATCH, _PATIENCE)
             answer = await fetch(exchange)
+            if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                turns.throttled(answer.headers, Priority.WATCH)
         if answer.rest is not None:
             await answer.rest.aclose()
         return answer
@@ -78,7 +80,7 @@ def _exchange(read: WatchRead) -> Exchange:
     return Exchange(
         method="GET",
         raw_path=path,
-        query=API_VERSION,
+        query=_QUERY,
         headers=[(b"accept", b"application/json")],
         route=routes.match("GET", path),
         started=time.perf_counter(),

@@ -1,7 +1,9 @@
 """An app's write of the jobs routes: sent once, however often its SDK repeats it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from gateway.attempts import Attempts, RoundTrip, Turn
 from gateway.downstream import Downstream
@@ -9,7 +11,7 @@ from gateway.exchange import Exchange
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching
 from gateway.job_requests.repeats import Asked, Repeatable
-from gateway.job_requests.turns import TOO_MANY_REQUESTS, Turns
+from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.reads import SharedReads
 from gateway.jobs.writes import Claim, Fingerprint, WritesOnce, fingerprint, operation_id
@@ -36,52 +38,56 @@ class JobWrites:
         """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
         body = await downstream.body()
         self._inject(exchange)
-        deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
-        turn = self.turns.for_app(exchange, downstream, Priority.WRITE, deadline)
         mark = None
         if self.once is not None and (body is None or isinstance(body, bytes)):
             credential = exchange.header(b"authorization") if self.passes_credential else None
             mark = fingerprint(exchange, body, credential=credential)
         if self.once is None or mark is None:
-            return await self.send(exchange, span, downstream, turn)
-        # Whoever waits here has sent nothing: a client that leaves gives its place up.
-        async with await downstream.race(self.once.claim(mark), unsent=True) as claim:
+            return await self.send(Asked(exchange, span, downstream, self._turn(exchange, downstream)))
+        async with await self._claimed(self.once, mark, exchange, downstream) as claim:
             whole = body if isinstance(body, bytes) else None
-            asked = Asked(exchange, span, downstream, turn, mark, whole)
-            return await Repeatable(
-                self.send, self.fetching, self.turns, self.ledger, asked, claim
-            ).answered()
+            asked = Asked(exchange, span, downstream, self._turn(exchange, downstream), mark, whole)
+            write = Repeatable(self.send, self.fetching, self.turns, self.ledger, asked, claim)
+            return await write.answered()
 
-    async def send(
-        self,
-        exchange: Exchange,
-        span: ServerSpan,
-        downstream: Downstream,
-        turn: Turn,
-        mark: Fingerprint | None = None,
-        claim: Claim | None = None,
-    ) -> RoundTrip:
+    async def send(self, asked: Asked, claim: Claim | None = None) -> RoundTrip:
         """Send the write; reads from before and meanwhile are neither joined nor kept."""
-        route = exchange.route
+        exchange, route = asked.exchange, asked.exchange.route
 
         async def turn_and_intent() -> None:
-            await turn()
+            await asked.turn()
             # Only now: a write that gets no turn has touched nothing.
             if self.once is not None and route.job_kind is not None:
-                self.once.void(route.job_kind, route.job_id if mark is None else mark.job_id, mark)
+                job_id = route.job_id if asked.mark is None else asked.mark.job_id
+                self.once.void(route.job_kind, job_id, asked.mark)
             self._forget_reads()
             if claim is not None:
-                await claim.sending()
-                # The store may be slow, and the next request must not come too soon after this one.
-                self.turns.governor.used()
+                with self.turns.governor.using():
+                    await claim.sending()
 
         try:
-            trip = await self.attempts.answered(exchange, span, downstream, turn_and_intent)
+            trip = await self.attempts.answered(exchange, asked.span, asked.downstream, turn_and_intent)
         finally:
-            self._forget_reads()
-        if trip.status == TOO_MANY_REQUESTS and not self.turns.governor.off:
+            if exchange.attempts:
+                self._forget_reads()
+        if trip.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.turns.throttled(trip.headers, Priority.WRITE)
         return trip
+
+    async def _claimed(
+        self, once: WritesOnce, mark: Fingerprint, exchange: Exchange, downstream: Downstream
+    ) -> Claim:
+        """The claim on the write. Whoever waits for it has sent nothing: a client that leaves gives it up."""
+        began = time.perf_counter()
+        exchange.sent_before = once.is_claimed(mark)
+        claim = await downstream.race(once.claim(mark), unsent=True)
+        exchange.sent_before = claim.unknown_since is not None
+        exchange.upstream_wait += time.perf_counter() - began
+        return claim
+
+    def _turn(self, exchange: Exchange, downstream: Downstream) -> Turn:
+        deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
+        return self.turns.for_app(exchange, downstream, Priority.WRITE, deadline)
 
     def _inject(self, exchange: Exchange) -> None:
         job_id = operation_id(exchange) if self.inject_operation_id else None

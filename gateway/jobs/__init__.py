@@ -13,6 +13,8 @@ reads/     shared reads: kept, joined, batched
 writes/    a repeated write is sent once
 schedule   which unfinished job is to be read next
 watcher    unfinished jobs followed to their end
+roster     the jobs there are, by id and by status
+stored     a record to bytes for a store, and back
 stores/    where the ledger and the writes outlive the process
 view       a record as JSON
 """

@@ -5,7 +5,8 @@ The generic cell rate algorithm (ITU-T I.371, annex A): `burst` turns may be sav
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -67,6 +68,7 @@ class Governor:
         self._due = float("-inf")
         self._paused_until = float("-inf")
         self._timer: TimerHandle | None = None
+        self._using = 0
 
     def line_up(self, priority: Priority, *, since: float | None = None) -> Ticket:
         """A ticket, granted already where a turn is free and nobody waits.
@@ -77,7 +79,7 @@ class Governor:
         now = self._timers.time()
         came = now if since is None else min(since, now)
         ticket = Ticket(priority, came, now, asyncio.get_running_loop().create_future())
-        if self._due <= now and not self._line:
+        if self.off or (self._due <= now and not self._line and not self._using):
             self._grant(ticket, now)
             return ticket
         if len(self._line) >= self._max_queued:
@@ -127,9 +129,17 @@ class Governor:
             retry_after=self.expected_wait(priority),
         )
 
-    def used(self) -> None:
-        """The turn that was granted last is used only now: the next one is counted from here."""
-        self._due = max(self._due, self._timers.time() - self._saved + self._interval)
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """While what has the turn is made ready nothing is granted; the next turn is counted from the end."""
+        self._using += 1
+        try:
+            yield
+        finally:
+            self._using -= 1
+            now = self._timers.time()
+            self._due = max(self._due, now - self._saved + self._interval)
+            self._keep_timer(now)
 
     def pause(self, seconds: float) -> None:
         """Grant nothing for this time, as the upstream asked; a pause that lasts longer is not shortened."""
@@ -144,14 +154,11 @@ class Governor:
         """Seconds left of a pause; 0 where there is none."""
         return max(0.0, self._paused_until - self._timers.time())
 
-    def expected_wait(self, priority: Priority, *, places: int | None = None) -> float:
-        """Seconds until a newcomer of this priority has its turn, if nobody else comes.
-
-        `places`: how many have theirs before; None counts those that wait now.
-        """
+    def expected_wait(self, priority: Priority) -> float:
+        """Seconds until a newcomer of this priority has its turn, if nobody else comes."""
         now = self._timers.time()
-        ahead = self._line.ahead(priority) if places is None else places
-        return max(0.0, max(self._due, now - self._saved) + ahead * self._interval - now)
+        ahead = self._line.ahead(priority) * self._interval
+        return max(0.0, max(self._due, now - self._saved) + ahead - now)
 
     def queued(self) -> Mapping[Priority, int]:
         """How many wait, by priority."""
@@ -166,14 +173,14 @@ class Governor:
         """Grant what is due."""
         now = self._timers.time()
         try:
-            while self._due <= now and (ticket := self._line.take()) is not None:
+            while not self._using and self._due <= now and (ticket := self._line.take()) is not None:
                 self._grant(ticket, now)
         finally:
             self._keep_timer(now)
 
     def _keep_timer(self, now: float) -> None:
         """One timer, and only while somebody waits; a turn only ever moves later, so it is never too late."""
-        if self._line and self._timer is None:
+        if self._line and self._timer is None and not self._using:
             self._timer = self._timers.call_at(max(self._due, now + _TICK), self._wake)
         elif not self._line and self._timer is not None:
             self._timer.cancel()

@@ -18,6 +18,7 @@ from gateway.jobs.ledger import Ledger
 from gateway.jobs.model import JobState, SpanContext, printable
 from gateway.jobs.wire import (
     MAX_ITEMS,
+    NOT_FOUND,
     Reason,
     Unreadable,
     is_usable_id,
@@ -39,7 +40,6 @@ _WANTED: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
         "delete": frozenset({204}),
     }
 )
-_NOT_FOUND: Final = frozenset({"importjobnotfound", "deletejobnotfound"})
 
 
 class JobObserver:
@@ -78,7 +78,7 @@ class JobObserver:
         if operation == "delete":
             self._left(kind, exchange)
         elif status == HTTPStatus.NOT_FOUND:
-            if _is_unknown_job(headers, body):
+            if _is_unknown_job(kind, headers, body):
                 self._left(kind, exchange)
         elif body is None:
             self._unreadable["too_large"] += 1
@@ -144,8 +144,8 @@ def _operation_id(headers: RawHeaders) -> str | None:
     return text if is_usable_id(text) else None
 
 
-def _is_unknown_job(headers: RawHeaders, body: bytes | None) -> bool:
+def _is_unknown_job(kind: str, headers: RawHeaders, body: bytes | None) -> bool:
     """Whether a 404 is about the job; one about the host or the tenant says nothing of it."""
     value = first(headers, b"x-ms-error-code")
     code = value.decode("latin-1") if value else read_error_code(body or b"")
-    return code is not None and code.strip().lower() in _NOT_FOUND
+    return code is not None and code.strip().lower() == NOT_FOUND[kind]

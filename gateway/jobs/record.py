@@ -78,8 +78,8 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
         self.sightings += 1
         if self._is_overtaken(state):
             return False
-        self.last_seen = now
         before = self._facts()
+        self.last_seen = now
         self.created = self.created or state.created
         self.purge = state.purge or self.purge
         if not self.is_over or self.status == UNKNOWN:
@@ -115,6 +115,7 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
         )
 
     def _facts(self) -> tuple[object, ...]:
+        outlived = self.purge is not None and self.last_seen * NANOSECONDS >= self.purge
         return (
             self.history,
             self.created,
@@ -122,6 +123,7 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
             self.finished,
             self.error_code,
             self.seen_unfinished,
+            outlived,  # a store that does not know it has the job leave at a restart
         )
 
     def _is_overtaken(self, state: JobState) -> bool:

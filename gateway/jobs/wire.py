@@ -16,6 +16,9 @@ Reason = Literal["too_large", "not_json", "not_a_job"]
 
 T = TypeVar("T")
 
+NOT_FOUND: Final = {"import": "importjobnotfound", "deletion": "deletejobnotfound"}
+"""By kind, in lower case, the code of a 404 that is about the job, and not about the host or the path."""
+
 MAX_ITEMS = 1_000
 """Items of one page that are read; reading them holds up the event loop."""
 

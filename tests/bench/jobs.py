@@ -15,6 +15,8 @@ WINDOW = 10.0
 """Seconds over which the upstream's limit is counted."""
 STALENESS = 1.0
 """`jobs.max_staleness` as it is by default."""
+WIRE = 0.05
+"""Seconds that an answer may be on its way."""
 _OK = 200
 _MILLI = 1_000
 
@@ -62,7 +64,12 @@ def measure(rig: Rig, seconds: float) -> list[Figure]:
         Figure(f"{name}: not a 200", one.refused, "", 0, "at most", note=f"of {len(one.answers):,} answers"),
         Figure(f"{name}: median answer", statistics.median(one.waits) * _MILLI, "ms", 5.0),
         Figure(
-            f"{name}: oldest answer", one.staleness, "s", STALENESS + 0.05, "at most", note=_on_the_wire()
+            f"{name}: oldest answer",
+            one.staleness,
+            "s",
+            STALENESS + WIRE,
+            "at most",
+            note=f"{WIRE} s for both ways",
         ),
     ]
     name = "20 apps, 20 jobs"
@@ -89,10 +96,6 @@ def measure(rig: Rig, seconds: float) -> list[Figure]:
         Figure(f"{name}: upstream requests, any 10 s", alone.upstream_rate, "/s", 1.0, "at most"),
     ]
     return figures
-
-
-def _on_the_wire() -> str:
-    return "0.05 s for both ways"
 
 
 def _run(rig: Rig, upstream: Emulator, seconds: float, *, apps: int, jobs: int, **settings: str) -> _Seen:

@@ -79,9 +79,8 @@ class Desk:
             Jobs.model_validate(settings), self.governor, timers=self.timers, throttled=self._throttled
         )
 
-    def _throttled(self, _answer: ReadAnswer, _priority: Priority) -> float:
+    def _throttled(self, _answer: ReadAnswer, _priority: Priority) -> None:
         self.governor.pause(self.pause)
-        return self.pause
 
     def ask(
         self, exchange: Exchange | None = None, patience: float = 30.0, priority: Priority = Priority.READ

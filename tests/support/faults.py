@@ -9,6 +9,16 @@ from tests.support.upstream import Behaviour, Call
 STALL = 0.5
 """Seconds after which a write that is not taken counts as held up by back-pressure."""
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+NO_RESPONSES = {
+    "no http": b"garbage\r\n\r\n",
+    "length and coding": _OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": _OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nokk",
+    "unasked 101": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "huge head": _OK + b"X-A: " + b"a" * 1_048_576 + b"\r\nContent-Length: 0\r\n\r\n",
+}
+"""What cannot be taken for a response: no HTTP, ambiguous framing, a head without end."""
+
 
 def reply(status: int = 200, body: bytes = b"", headers: Pairs | None = None) -> Behaviour:
     """A whole response with its length; HEAD gets the head alone, 204 and 304 no length."""

@@ -53,7 +53,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_for(upstream: str, /, **sections: Any) -> Settings:
-    """Settings that suit a test: free ports, no drain delay, no token, no pacing, the given sections over that."""
+    """Settings that suit a test: free ports, no delay, token or pacing, and the given sections over that."""
     base = {
         "upstream": {"base_url": upstream},
         "listen": {"port": 0},

@@ -5,6 +5,8 @@ answer    what came back, and how it is given to a caller
 shelf     answers kept for a moment, bounded
 flight    one read under way, and the callers that wait for it
 page      the jobs on a page, as the bytes they came in
+gathering reads that wait, and which of them could fly together
+gathering reads that wait, and which of them could fly together
 batch     one list request in place of several reads
 shared    the room's verb
 """

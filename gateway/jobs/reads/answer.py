@@ -29,8 +29,8 @@ class Rest(Protocol):
     async def read(self) -> bytes | None:
         """The next piece; None at the end."""
 
-    async def aclose(self) -> None:
-        """Give it up."""
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Let it go; `error` is what went wrong while it was read."""
 
 
 class Unshared(Exception):
@@ -42,8 +42,8 @@ class ReadAnswer:
     """An upstream's answer as it came, its links not rewritten."""
 
     status: int
-    headers: RawHeaders
-    body: bytes
+    headers: RawHeaders = field(repr=False)
+    body: bytes = field(repr=False)
     sent_at: float
     """When the upstream request was sent, on the clock of the timers."""
     came_at: float
@@ -56,6 +56,11 @@ class ReadAnswer:
     batched: bool = False
     rest: Rest | None = None
     """What follows `body` where it was too large to be read as a whole."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of headers and body."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers)
 
 
 @dataclass(frozen=True, slots=True)

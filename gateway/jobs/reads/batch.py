@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from gateway.jobs.reads.answer import ReadAnswer
@@ -11,8 +12,6 @@ from gateway.jobs.reads.request import list_exchange
 
 if TYPE_CHECKING:
     from gateway.jobs.reads.flight import Flight
-
-_TOO_MANY_REQUESTS = 429
 
 
 class Batch:
@@ -25,7 +24,7 @@ class Batch:
             flight: loop.create_future() for flight in flights
         }
         self._list_failed = list_failed
-        self._task = asyncio.ensure_future(self._fly(flights[0]))
+        self.task = asyncio.ensure_future(self._fly(flights[0]))
 
     async def answer_for(self, flight: "Flight") -> ReadAnswer | None:
         """The flight's part of the answer; None where the list did not tell, so that it must ask by itself.
@@ -37,7 +36,7 @@ class Batch:
         finally:
             del self._aboard[flight]
             if not self._aboard:
-                self._task.cancel()
+                self.task.cancel()
 
     async def _fly(self, first: "Flight") -> None:
         try:
@@ -55,7 +54,7 @@ class Batch:
                 future.set_result(told.get(flight))
 
     def _read(self, page: ReadAnswer) -> dict["Flight", ReadAnswer | None]:
-        if page.status == _TOO_MANY_REQUESTS and page.rest is None:
+        if page.status == HTTPStatus.TOO_MANY_REQUESTS and page.rest is None:
             return dict.fromkeys(self._aboard, replace(page, batched=True))
         ids = {flight: flight.exchange.route.job_id or "" for flight in self._aboard}
         kind = next(iter(ids)).exchange.route.job_kind or ""

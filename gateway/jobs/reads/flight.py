@@ -38,7 +38,7 @@ class Flight:
     since: float
     """When it was asked for, on the clock of the timers."""
     timers: Timers
-    refusal: Callable[[], failures.RateLimited]
+    refusal: Callable[[Priority], failures.RateLimited]
     """The failure of a caller whose time is over before the read has its turn."""
     abandoned: Callable[["Flight"], None]
     """Called when the last caller has left."""
@@ -94,7 +94,7 @@ class Flight:
         now = self.timers.time()
         for seat, waiting in list(self._waiting.items()):
             if waiting.deadline <= now:
-                self._tell(seat, self.refusal())
+                self._tell(seat, self.refusal(self.priority))
 
     def tell_those_before(self, moment: float, answer: ReadAnswer) -> None:
         """Give the answer to those who cannot wait until `moment`."""
@@ -115,13 +115,16 @@ class Flight:
     def fail(self, error: Exception) -> None:
         """Fail everybody who waits now, each with an exception of its own."""
         for seat in list(self._waiting):
-            self._tell(seat, copy.copy(error))
+            known = isinstance(error, failures.GatewayError | Unshared)
+            told: Exception = copy.copy(error) if known else failures.Internal("")
+            told.__cause__ = error
+            self._tell(seat, told)
 
     def _expire(self, seat: Seat) -> None:
         if self.airborne is None:
             # First leave: the time that is told is that of a newcomer, who has nobody's place before it.
             self.leave(seat)
-            self._tell(seat, self.refusal())
+            self._tell(seat, self.refusal(self.priority))
 
     def _tell(self, seat: Seat, outcome: ReadAnswer | Exception) -> bool:
         """Whether the caller was still there."""

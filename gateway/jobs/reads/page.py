@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from gateway.exchange import RawHeaders
 from gateway.jobs.reads.answer import ReadAnswer
-from gateway.jobs.wire import Unreadable, read_job, read_page
+from gateway.jobs.wire import MAX_ITEMS, Unreadable, read_job, read_page
 
 _OK = 200
 _OF_THE_LIST = frozenset({b"etag", b"last-modified", b"content-length", b"link"})
@@ -13,7 +13,7 @@ _OF_THE_LIST = frozenset({b"etag", b"last-modified", b"content-length", b"link"}
 def jobs_on(kind: str, answer: ReadAnswer, wanted: Collection[str]) -> dict[str, ReadAnswer] | None:
     """An answer for each wanted job on the page, its body the exact bytes of the item; None where it is none.
 
-    An id that stands there twice is left out: nobody knows which is meant.
+    An id that stands there twice is left out: nobody knows which is meant. Read as far as the ledger reads.
     """
     coded = any(name == b"content-encoding" and value != b"identity" for name, value in answer.headers)
     if answer.status != _OK or answer.rest is not None or coded:
@@ -24,7 +24,7 @@ def jobs_on(kind: str, answer: ReadAnswer, wanted: Collection[str]) -> dict[str,
         return None
     shared = [pair for pair in answer.headers if pair[0] not in _OF_THE_LIST]
     found: dict[str, ReadAnswer | None] = {}
-    for item in items:
+    for item in items[:MAX_ITEMS]:
         try:
             job = read_job(kind, item)
         except Unreadable:

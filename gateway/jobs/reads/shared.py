@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from gateway.config import Jobs
@@ -12,12 +13,12 @@ from gateway.jobs.model import TERMINAL, known_status
 from gateway.jobs.reads.answer import Given, ReadAnswer
 from gateway.jobs.reads.batch import Batch
 from gateway.jobs.reads.flight import Fetch, Flight, Seat
-from gateway.jobs.reads.request import BatchKey, ReadKey, batch_key, own_exchange
+from gateway.jobs.reads.gathering import Gathering
+from gateway.jobs.reads.request import ReadKey, own_exchange
 from gateway.jobs.reads.shelf import Shelf
-from gateway.jobs.reads.unlisted import Unlisted
 
-_OK: Final = 200
-_TOO_MANY_REQUESTS: Final = 429
+_JOINED: Final = 1.0
+"""Seconds for which a read that was sent is joined even where nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class SharedReads:
         governor: Governor,
         *,
         timers: Timers,
-        throttled: Callable[[ReadAnswer, Priority], object],
+        throttled: Callable[[ReadAnswer, Priority], None],
     ) -> None:
         self._settings = settings
         self._governor = governor
@@ -52,8 +53,7 @@ class SharedReads:
         self._shelf = Shelf()
         self._flights: dict[ReadKey, Flight] = {}
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
-        self._waiting: dict[BatchKey, list[Flight]] = {}
-        self._unlisted = Unlisted(timers)
+        self._gathering = Gathering(governor, timers, on=settings.batch)
         self._paused_by: ReadAnswer | None = None
 
     async def answer(self, key: ReadKey, caller: Caller) -> Given:
@@ -67,7 +67,7 @@ class SharedReads:
         kept = None if caller.priority is Priority.WATCH else self._shelf.get(key, now)
         if kept is not None:
             return Given(kept, "hit", max(0.0, now - kept.sent_at))
-        flight = self._flights.get(key)
+        flight = self._joinable(key, now)
         leads = flight is None
         if flight is None:
             flight = self._start(key, caller)
@@ -83,6 +83,8 @@ class SharedReads:
         finally:
             flight.leave(seat)
             self._account(caller.exchange, joined, flight.airborne)
+            if leads:
+                caller.exchange.attempts = flight.exchange.attempts
         return Given(answer, "miss" if leads else "collapsed")
 
     def forget(self) -> None:
@@ -99,9 +101,10 @@ class SharedReads:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._gathering.aclose()
 
     def _start(self, key: ReadKey, caller: Caller) -> Flight:
-        group = self._group(caller.exchange)
+        group = self._gathering.group(caller.exchange)
         wait = self._governor.paused_for if group else self._governor.expected_wait(caller.priority)
         if wait > caller.patience:
             raise self._governor.refusal(caller.priority)
@@ -115,7 +118,7 @@ class SharedReads:
             priority=caller.priority,
             since=now,
             timers=self._timers,
-            refusal=lambda: self._governor.refusal(caller.priority),
+            refusal=self._governor.refusal,
             abandoned=self._abandon,
             airborne=now if ticket.granted.done() else None,
             ticket=ticket,
@@ -125,9 +128,12 @@ class SharedReads:
         task.add_done_callback(lambda _: self._tasks.pop(flight, None))
         return flight
 
-    def _group(self, exchange: Exchange) -> BatchKey | None:
-        group = batch_key(exchange) if self._settings.batch else None
-        return None if group is None or self._unlisted.holds(group.kind, exchange.route.job_id) else group
+    def _joinable(self, key: ReadKey, now: float) -> Flight | None:
+        """The read under way that can still be joined: one that was sent long ago would be stale."""
+        flight = self._flights.get(key)
+        if flight is None or flight.airborne is None:
+            return flight
+        return flight if now - flight.airborne <= max(_JOINED, self._settings.max_staleness) else None
 
     def _raise(self, flight: Flight, caller: Caller) -> None:
         """Let a caller of a higher priority speed up a read that still waits."""
@@ -172,13 +178,12 @@ class SharedReads:
         batch = await self._turn(flight)
         flight.airborne = self._timers.time()
         if batch is None:
-            batch = self._gather(flight)
+            batch = self._gathering.batch_for(flight)
         if batch is None:
             return await flight.fetch(flight.exchange)
         answer = await batch.answer_for(flight)
         if answer is None:
-            flight.group = None
-            self._unlisted.add(flight.kind, flight.exchange.route.job_id)
+            self._gathering.not_shown(flight)
         return answer
 
     async def _turn(self, flight: Flight) -> Batch | None:
@@ -191,46 +196,34 @@ class SharedReads:
         called: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
         flight.called = called
         ticket.granted.add_done_callback(lambda _: None if called.done() else called.set_result(None))
-        group = self._waiting.setdefault(flight.group, []) if flight.group else []
-        group.append(flight)
         try:
-            return await called
+            with self._gathering.waiting(flight):
+                return await called
         finally:
             self._governor.withdraw(ticket)
             flight.ticket = flight.called = None
-            group.remove(flight)
-            if flight.group and not group:
-                del self._waiting[flight.group]
-
-    def _gather(self, flight: Flight) -> Batch | None:
-        """A batch of this flight and those that wait and could fly with it; None where there are none."""
-        group = self._waiting.get(flight.group, ()) if flight.group else ()
-        others = [other for other in group if other.waits]
-        if not others:
-            return None
-        kind = flight.kind
-        batch = Batch([flight, *others], lambda: self._unlisted.add(kind, None))
-        for other in others:
-            other.board(batch, self._governor)
-        return batch
 
     def _throttles(self, answer: ReadAnswer, flight: Flight) -> bool:
         """Whether the upstream asks for a pause; the 429 of a list is told to all its reads, and is one."""
-        if answer.status != _TOO_MANY_REQUESTS or self._governor.off:
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
             return False
         if answer is not self._paused_by:
             self._paused_by = answer
             self._throttled(answer, flight.priority)
-        return True
+        return not self._governor.off
 
     def _keep(self, flight: Flight, answer: ReadAnswer) -> None:
         """Keep a good answer, unless a write came between its request and now."""
-        if answer.status != _OK or answer.rest is not None or self._flights.get(flight.key) is not flight:
+        if (
+            answer.status != HTTPStatus.OK
+            or answer.rest is not None
+            or self._flights.get(flight.key) is not flight
+        ):
             return
         over = known_status(flight.kind, answer.job_status) in TERMINAL
         lasts = self._settings.terminal_staleness if over else self._settings.max_staleness
         if lasts > 0:
-            self._shelf.put(flight.key, answer, answer.sent_at + lasts)
+            self._shelf.put(flight.key, answer, answer.sent_at + lasts, self._timers.time())
 
     def _account(self, exchange: Exchange, joined: float, airborne: float | None) -> None:
         """Tell the wait for a turn from the wait for the upstream."""

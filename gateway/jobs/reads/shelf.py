@@ -33,12 +33,12 @@ class Shelf:
             return None
         return kept.answer
 
-    def put(self, key: ReadKey, answer: ReadAnswer, until: float) -> None:
-        """Keep an answer."""
+    def put(self, key: ReadKey, answer: ReadAnswer, until: float, now: float) -> None:
+        """Keep an answer; it is good after `now`."""
         self._drop(key)
         self._kept[key] = _Kept(answer, until)
-        self._bytes += len(answer.body)
-        while len(self._kept) > MAX_ANSWERS or self._bytes > MAX_BYTES:
+        self._bytes += answer.size
+        while self._kept and (len(self._kept) > MAX_ANSWERS or self._bytes > MAX_BYTES or self._stale(now)):
             self._drop(next(iter(self._kept)))
 
     def clear(self) -> None:
@@ -49,4 +49,8 @@ class Shelf:
     def _drop(self, key: ReadKey) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._bytes -= len(kept.answer.body)
+            self._bytes -= kept.answer.size
+
+    def _stale(self, now: float) -> bool:
+        """Whether the one that was kept first is no longer good."""
+        return next(iter(self._kept.values())).until <= now

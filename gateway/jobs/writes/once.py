@@ -137,6 +137,10 @@ class WritesOnce:
         """Writes of which something is recorded."""
         return len(self._shelf)
 
+    def is_claimed(self, fingerprint: Fingerprint) -> bool:
+        """Whether a claim is open, so that the next has to wait for it."""
+        return self._shelf.is_claimed(fingerprint.digest)
+
     async def claim(self, fingerprint: Fingerprint) -> Claim:
         """The claim on a write, once no other is open. To be entered at once: `async with await …`."""
         entry = self._shelf.entry(fingerprint)

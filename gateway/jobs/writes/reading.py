@@ -11,7 +11,7 @@ import msgspec
 from gateway.exchange import Exchange, RawHeaders
 from gateway.headers import first
 from gateway.jobs.instants import NANOSECONDS
-from gateway.jobs.wire import read_error_code
+from gateway.jobs.wire import NOT_FOUND, read_error_code
 
 DEFAULT_API_VERSION: Final = b"2023-10-31"
 
@@ -20,8 +20,6 @@ MARGIN: Final = 2.0
 
 CLOCK_MARGIN: Final = 5.0
 """Seconds by which the service's clock may differ from ours, where its answer has no `Date`."""
-
-_NOT_FOUND: Final = {"import": "importjobnotfound", "deletion": "deletejobnotfound"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class JobRead:
         header = first(self.headers, b"x-ms-error-code")
         codes = {header.decode("latin-1") if header else None, read_error_code(self.body or b"")} - {None}
         named = {code.strip().lower() for code in codes if code is not None}
-        return self.status == 404 and named == {_NOT_FOUND[kind]}  # noqa: PLR2004 - Not Found
+        return self.status == 404 and named == {NOT_FOUND[kind]}  # noqa: PLR2004 - Not Found
 
 
 def read_target(exchange: Exchange, job_id: str | None) -> tuple[bytes, bytes]:

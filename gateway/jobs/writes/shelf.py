@@ -55,6 +55,11 @@ class Shelf:
             entry.job = job_key(fingerprint.kind, fingerprint.job_id)
         return entry
 
+    def is_claimed(self, digest: str) -> bool:
+        """Whether somebody is at the write."""
+        entry = self._entries.get(digest)
+        return entry is not None and entry.claims > 0
+
     def write(self, entry: Entry, record: Record | None, kind: str) -> None:
         """What is known of the write from now on, here and in the store; None is nothing."""
         entry.record = record
