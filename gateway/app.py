@@ -24,7 +24,7 @@ from gateway.spans import Spans
 from gateway.tokens import RefreshOutcome, Tokens, open_source
 from gateway.upstream import Upstream, open_upstream
 
-FLUSH_SECONDS = 4.0
+FLUSH_SECONDS = 3.0
 """Longest time for the last spans to be exported at shutdown."""
 
 

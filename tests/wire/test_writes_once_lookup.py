@@ -10,6 +10,7 @@ from tests.support.azure import Azure, fast, http_client, running_azure
 from tests.support.replays import (
     DELETE_ALL,
     DELETE_ALL_NAMED,
+    FIRST_BYTE,
     LOST,
     REPLAYED,
     Write,
@@ -112,6 +113,26 @@ async def test_a_read_that_proves_nothing(
     assert [answer.status_code for answer in answers] == [502, 502, 201 if kind == "import" else 202]
     assert "retry-after" not in answers[1].headers
     assert len(write.arrived(azure)) == 1
+
+
+@pytest.mark.parametrize("kind", NOT_FOUND)
+@pytest.mark.parametrize("trouble", ["no turn", "no answer"])
+async def test_a_read_that_cannot_be_made(own_id: str, kind: str, trouble: str) -> None:
+    """Without a turn or an answer the app gets 502, and not "nothing was sent", which SDKs repeat."""
+    jobs = {"rate": 1.0 if trouble == "no turn" else 0}
+    quick = {"timeout": {"first_byte": FIRST_BYTE}}
+    async with running_azure(fast(job_seconds=60), jobs=jobs, upstream=quick) as azure, azure.app() as app:
+        write = named(azure, kind)
+        azure.wrong(method=write.method, path="/jobs/", execute=True, **LOST["cut"])
+        assert (await write.send(app, own_id)).status_code == 502
+        if trouble == "no answer":
+            azure.wrong(method="GET", delay=60.0)
+        answer = await write.send(app, own_id, **({"prefer": "wait=0"} if trouble == "no turn" else {}))
+        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (
+            502,
+            "GatewayUpstreamConnectionLost",
+        )
+        assert "retry-after" not in answer.headers
 
 
 async def test_an_import_of_other_blobs_is_not_the_answer(

@@ -43,7 +43,7 @@ class Store(Protocol):
         """Whether all that was given before is kept; waits for that, some 2 s at most. Never raises."""
 
     async def aclose(self) -> None:
-        """Write what is left, within some 2 s. Nothing is removed."""
+        """Write what is left, within a second. Nothing is removed."""
 
 
 async def open_store(settings: Jobs, *, log: Callable[[str], None]) -> Store:

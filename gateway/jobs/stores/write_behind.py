@@ -40,7 +40,7 @@ class Patience:
 
     opening: float = 10.0
     settling: float = 2.0
-    closing: float = 2.0
+    closing: float = 1.0
     write: float = 10.0
     """A write that takes longer is a problem, though it may still succeed."""
     pauses: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
