@@ -175,7 +175,7 @@ class Limits(Section):
     drain_delay: Annotated[float, Field(ge=0, le=300)] = 5.0
     """After SIGTERM keep accepting for this time, not ready; 0 as a native sidecar."""
     drain_timeout: Seconds = 25.0
-    """From SIGTERM to the end of what is in flight, drain_delay included; the jobs store and spans get up to 4 s more."""
+    """From SIGTERM to the end of what is in flight, with drain_delay; store and spans get up to 4 s more."""
 
 
 class Metrics(Section):

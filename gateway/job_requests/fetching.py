@@ -51,14 +51,7 @@ class Fetching:
             self.metrics.retried("throttled")
         trip = await self.attempts.answered(exchange, span, UNATTENDED, turn)
         came_at = asyncio.get_running_loop().time()
-        try:
-            body = await bodies.read_up_to(trip, self.cap)
-        except BaseException as error:
-            await trip.__aexit__(type(error), error, None)
-            raise
-        if body.rest is None:
-            await trip.__aexit__(None, None, None)
-        self._observe(exchange, trip, body.whole)
+        body = await self.take(exchange, trip)
         return ReadAnswer(
             trip.status,
             trip.headers,
@@ -69,8 +62,20 @@ class Fetching:
             exchange.attempts,
             exchange.job_id,
             exchange.job_status,
-            rest=None if body.rest is None else RestOf(trip),
+            rest=rest_of(trip, body),
         )
+
+    async def take(self, exchange: Exchange, trip: RoundTrip) -> bodies.Body:
+        """Read an answer, let the ledger see it, and close it unless its body is larger than `cap`."""
+        try:
+            body = await bodies.read_up_to(trip, self.cap)
+        except BaseException as error:
+            await trip.__aexit__(type(error), error, None)
+            raise
+        if body.rest is None:
+            await trip.__aexit__(None, None, None)
+        self._observe(exchange, trip, body.whole)
+        return body
 
     def _observe(self, exchange: Exchange, trip: RoundTrip, body: bytes | None) -> None:
         if not self.observer.wants(exchange, trip.status):
@@ -94,6 +99,11 @@ class RestOf:
     async def aclose(self, error: BaseException | None = None) -> None:
         """Close the response, and end its span as failed where something went wrong."""
         await self.trip.__aexit__(None if error is None else type(error), error, None)
+
+
+def rest_of(trip: RoundTrip, body: bodies.Body) -> RestOf | None:
+    """What follows the part of the body that was read; None where that is all."""
+    return None if body.rest is None else RestOf(trip)
 
 
 def _sent_at(trip: RoundTrip) -> float:

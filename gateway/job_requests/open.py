@@ -74,6 +74,7 @@ async def open_jobs(
         shared=shared,
         once=WritesOnce(store, clock=time.time) if jobs.writes_once else None,
         ledger=ledger,
+        store=store,
         inject_operation_id=jobs.inject_operation_id,
         passes_credential=settings.auth.mode == "passthrough",
     )

@@ -11,14 +11,14 @@ from gateway.attempts import RoundTrip, Turn
 from gateway.downstream import Downstream
 from gateway.exchange import Exchange, RawHeaders
 from gateway.job_requests.answers import AnswerAtHand
-from gateway.job_requests.fetching import Fetching, RestOf
+from gateway.job_requests.fetching import Fetching, rest_of
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.model import printable
 from gateway.jobs.observer import MAX_SHOWN_ID
 from gateway.jobs.reads import ReadAnswer
+from gateway.jobs.stores import Store
 from gateway.jobs.writes import (
-    MAX_ANSWER,
     Answer,
     Claim,
     Fingerprint,
@@ -55,6 +55,18 @@ Send = Callable[[Asked, Claim | None], Awaitable[RoundTrip]]
 """Sends a write; see `JobWrites.send`."""
 
 
+async def answer_of_write(
+    exchange: Exchange, trip: RoundTrip, body: bodies.Body, store: Store
+) -> AnswerAtHand:
+    """The answer to a write that was done, once the store has what the ledger learned: an app that has been
+    told of a job must not be the only one to know of it.
+    """
+    await store.settled()
+    return AnswerAtHand(
+        exchange, trip.status, trip.headers, body.start, observed=True, rest=rest_of(trip, body)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Repeatable:
     """A write that can be told from others, while its claim is held."""
@@ -63,6 +75,7 @@ class Repeatable:
     fetching: Fetching
     turns: Turns
     ledger: Ledger
+    store: Store
     asked: Asked
     claim: Claim
 
@@ -106,19 +119,10 @@ class Repeatable:
 
     async def _succeeded(self, trip: RoundTrip) -> AnswerAtHand:
         """Read the answer before it is relayed, so that it can be given again."""
-        try:
-            body = await bodies.read_up_to(trip, MAX_ANSWER)
-        except BaseException as error:
-            await trip.__aexit__(type(error), error, None)
-            raise
+        body = await self.fetching.take(self.asked.exchange, trip)
         recorded = None if body.whole is None else Recorded.of(trip.status, trip.headers, body.whole)
         self.claim.succeeded(recorded, self._job_id(trip.headers))
-        if body.rest is None:
-            await trip.__aexit__(None, None, None)
-        rest = None if body.rest is None else RestOf(trip)
-        return AnswerAtHand(
-            self.asked.exchange, trip.status, trip.headers, body.start, observed=False, rest=rest
-        )
+        return await answer_of_write(self.asked.exchange, trip, body, self.store)
 
     async def _refused(self, trip: RoundTrip) -> AnswerAtHand | RoundTrip:
         """A definite no; after an unknown outcome it may be about the job that the earlier send made."""

@@ -10,10 +10,11 @@ from gateway.downstream import Downstream
 from gateway.exchange import Exchange
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching
-from gateway.job_requests.repeats import Asked, Repeatable
+from gateway.job_requests.repeats import Asked, Repeatable, answer_of_write
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.reads import SharedReads
+from gateway.jobs.stores import Store
 from gateway.jobs.writes import Claim, Fingerprint, WritesOnce, fingerprint, operation_id
 from gateway.spans import ServerSpan
 
@@ -28,6 +29,7 @@ class JobWrites:
     shared: SharedReads | None
     once: WritesOnce | None
     ledger: Ledger
+    store: Store
     inject_operation_id: bool
     passes_credential: bool
     """Whether the app's own Authorization is what tells callers apart."""
@@ -43,11 +45,14 @@ class JobWrites:
             credential = exchange.header(b"authorization") if self.passes_credential else None
             mark = fingerprint(exchange, body, credential=credential)
         if self.once is None or mark is None:
-            return await self.send(Asked(exchange, span, downstream, self._turn(exchange, downstream)))
+            trip = await self.send(Asked(exchange, span, downstream, self._turn(exchange, downstream)))
+            if exchange.route.job_kind is None or trip.status >= HTTPStatus.MULTIPLE_CHOICES:
+                return trip
+            return await answer_of_write(exchange, trip, await self.fetching.take(exchange, trip), self.store)
         async with await self._claimed(self.once, mark, exchange, downstream) as claim:
             whole = body if isinstance(body, bytes) else None
             asked = Asked(exchange, span, downstream, self._turn(exchange, downstream), mark, whole)
-            write = Repeatable(self.send, self.fetching, self.turns, self.ledger, asked, claim)
+            write = Repeatable(self.send, self.fetching, self.turns, self.ledger, self.store, asked, claim)
             return await write.answered()
 
     async def send(self, asked: Asked, claim: Claim | None = None) -> RoundTrip:

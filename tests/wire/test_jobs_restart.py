@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.emulator import RunningEmulator, running_emulator
-from tests.support.azure import Azure, fast, gateway_to
+from tests.support.azure import Azure, fast, gateway_to, http_client
 from tests.support.job_traces import TRACE, nanoseconds, within
 from tests.support.otlp import OtlpReceiver, otlp_receiver
 from tests.support.process import Serving
@@ -84,6 +84,24 @@ async def test_a_job_is_followed_over_a_restart(
     assert known.finished is not None
     assert (job.start, job.end) == (nanoseconds(known.created), nanoseconds(known.finished))
     assert [entry.method for entry in site.arrived[:2]] == ["PUT", "GET"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("request_id", [None, "told-once"])
+async def test_a_job_that_an_app_was_told_of_is_known(site: Site, request_id: str | None) -> None:
+    """However soon after its 201 the gateway is killed, the next one follows the job."""
+    body = dict.fromkeys(("inputBlobUri", "outputBlobUri"), f"{site.cloud.url}/blob/samples/campus.ndjson")
+    headers = {} if request_id is None else {"x-ms-client-request-id": request_id}
+    for number in range(3):
+        async with site.gateway() as gateway, app_of(gateway) as app:
+            assert (await app.put(f"/jobs/imports/{number}", json=body, headers=headers)).status_code == 201
+            await end(gateway, signal.SIGKILL)
+        site.finish_jobs()
+    async with site.gateway() as gateway:
+        assert await metric(gateway, "adt_jobs_store_up") == 1
+        async with http_client(gateway.admin, params={}) as operator:
+            assert (await operator.get("/api/jobs")).json()["total"] == 3
+        await end(gateway, signal.SIGTERM)
 
 
 def spoilt(path: Path) -> None:

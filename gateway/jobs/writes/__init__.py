@@ -12,11 +12,10 @@ from gateway.jobs.writes.fingerprint import Fingerprint, fingerprint, operation_
 from gateway.jobs.writes.judge import Answer, SendAgain, StillUnknown, UnknownWrite, Verdict, judge
 from gateway.jobs.writes.once import Claim, WritesOnce
 from gateway.jobs.writes.reading import DEFAULT_API_VERSION, JobRead, read_target
-from gateway.jobs.writes.record import MAX_ANSWER, Recorded
+from gateway.jobs.writes.record import Recorded
 
 __all__ = [
     "DEFAULT_API_VERSION",
-    "MAX_ANSWER",
     "Answer",
     "Claim",
     "Fingerprint",
