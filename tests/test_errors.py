@@ -47,6 +47,7 @@ TABLE = [
     (failures.TokenUnavailable, 503, 503, 503, 503, True),
     (failures.Overloaded, 503, 503, 503, 503, True),
     (failures.Draining, 503, 503, 503, 503, True),
+    (failures.RateLimited, 429, 429, 429, 429, True),
     (failures.RequestInvalid, 400, 400, 400, 400, False),
     (failures.RequestTooLarge, 413, 413, 413, 413, False),
     (failures.HeadersTooLarge, 431, 431, 431, 431, False),

@@ -19,7 +19,7 @@ from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.issuer import Issuer
 from tests.support.raw import RawResponse, raw_client
 from tests.support.upstream import FaultUpstream, fault_upstream
-from tests.support.wire import ask, assert_traced, error_of, opened_gateway, refused, request, told
+from tests.support.wire import IMPORT, ask, assert_traced, error_of, opened_gateway, refused, request, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -94,23 +94,13 @@ async def test_upstream_connection_lost(
     assert len(upstream.requests) == (2 if method in {"GET", "HEAD"} and engine == "pyreqwest" else 1)
 
 
-OK = b"HTTP/1.1 200 OK\r\n"
-BAD_RESPONSES = {
-    "no http": b"garbage\r\n\r\n",
-    "length and coding": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nokk",
-    "unasked 101": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-    "huge head": OK + b"X-A: " + b"a" * 1_048_576 + b"\r\nContent-Length: 0\r\n\r\n",
-}
-
-
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-@pytest.mark.parametrize("shape", BAD_RESPONSES)
+@pytest.mark.parametrize("shape", faults.NO_RESPONSES)
 async def test_bad_upstream_response(
     gateway: RunningGateway, upstream: FaultUpstream, shape: str, method: str
 ) -> None:
     """An answer that is not HTTP, is ambiguous or breaks a limit: 502, no Retry-After, sent once."""
-    upstream.on("/digitaltwins/t1", faults.cut(BAD_RESPONSES[shape]))
+    upstream.on("/digitaltwins/t1", faults.cut(faults.NO_RESPONSES[shape]))
     response = await ask(gateway, method=method, body=None if method == "GET" else b"{}")
     _gateways_own(response, method, "GatewayBadUpstreamResponse", 502, retry_after=False)
     assert len(upstream.requests) == 1
@@ -142,6 +132,16 @@ async def test_overloaded(engine: str, upstream: FaultUpstream) -> None:
         assert len(upstream.requests) == 1
         gate.set()
         assert (await busy).status == 200
+
+
+async def test_rate_limited(engine: str, upstream: FaultUpstream) -> None:
+    """No turn within the time the app can wait: 429 with Retry-After for every method, and nothing sent."""
+    async with _gateway(engine, upstream.origin, jobs={"rate": 0.01, "max_wait": 0}) as gateway:
+        assert (await ask(gateway, IMPORT)).status == 200
+        for method in METHODS:
+            response = await ask(gateway, IMPORT, method)
+            _gateways_own(response, method, "GatewayRateLimited", 429, retry_after=True)
+    assert len(upstream.requests) == 1
 
 
 async def _asked(port: int, method: str) -> RawResponse:
