@@ -75,7 +75,7 @@ async def test_who_cannot_wait_that_long_is_told_so() -> None:
         answers = await polled(azure, JOBS, 1)
     served = [answer for answer in answers if answer.status_code == 200]
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(served) >= 3
+    assert served
     assert refused
     for answer in refused:
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "GatewayRateLimited")

@@ -12,8 +12,6 @@ from tests.support.gateway import RunningGateway
 from tests.support.raw import RawResponse
 from tests.support.sharing import (
     CACHE_STATUS,
-    COLLAPSED,
-    HIT,
     JobsService,
     abandon,
     import_target,
@@ -84,7 +82,7 @@ async def test_no_answer_is_crossed(engine: str, upstream: FaultUpstream) -> Non
         await service(call)
 
     upstream.default = takes_its_time
-    jobs = {"rate": 150, "max_staleness": 0.1, "max_wait": 60}
+    jobs = {"rate": 150, "max_staleness": 0.2, "max_wait": 60}
     async with sharing_gateway(upstream.origin, engine=engine, jobs=jobs) as gateway:
         storm = Storm(gateway, chance)
         await asyncio.gather(*(storm.poller(number) for number in range(POLLERS)))
@@ -92,6 +90,6 @@ async def test_no_answer_is_crossed(engine: str, upstream: FaultUpstream) -> Non
         assert (await ask(gateway, import_target("after"))).status == 200
     assert storm.crossed == []
     assert sum(storm.how.values()) == POLLERS * POLLS
-    assert all(storm.how[kind] > 10 for kind in (b"left", HIT, COLLAPSED)), storm.how
-    assert any(b"batched" in kind for kind in storm.how)
+    for part in (b"left", b"hit", b"collapsed", b"batched"):
+        assert any(part in kind for kind in storm.how), storm.how
     assert len(upstream.requests) < POLLERS * POLLS
