@@ -42,7 +42,7 @@ class Fetching:
     metrics: Metrics
     cap: int
 
-    async def fetch(self, exchange: Exchange, span: ServerSpan, turn: Turn) -> ReadAnswer:
+    async def fetch(self, exchange: Exchange, span: ServerSpan, turn: Turn | None) -> ReadAnswer:
         """One read; `exchange` is its own record, `span` the one above its client spans.
 
         Raises what tokens, turns and the upstream raise.

@@ -45,7 +45,7 @@ class Asked:
     exchange: Exchange
     span: ServerSpan
     downstream: Downstream
-    turn: Turn
+    turn: Turn | None
     mark: Fingerprint | None = None
     """None where it cannot be told from others."""
     body: bytes | None = field(default=None, repr=False)

@@ -27,11 +27,16 @@ class Turns:
         """Seconds the app waits for its turn."""
         return patience(exchange.headers, self.max_wait)
 
-    def for_app(self, exchange: Exchange, downstream: AppSide, priority: Priority, deadline: float) -> Turn:
+    def for_app(
+        self, exchange: Exchange, downstream: AppSide, priority: Priority, deadline: float
+    ) -> Turn | None:
         """Takes a turn for each attempt of the exchange; given up when its client leaves.
 
-        `deadline` is on the loop's clock. The turn raises RateLimited where none comes before it.
+        `deadline` is on the loop's clock. The turn raises RateLimited where none comes before it. None where
+        there is no rate to keep.
         """
+        if self.governor.off:
+            return None
 
         async def take() -> None:
             began = asyncio.get_running_loop().time()

@@ -60,7 +60,8 @@ class JobWrites:
         exchange, route = asked.exchange, asked.exchange.route
 
         async def turn_and_intent() -> None:
-            await asked.turn()
+            if asked.turn is not None:
+                await asked.turn()
             # Only now: a write that gets no turn has touched nothing.
             if self.once is not None and route.job_kind is not None:
                 job_id = route.job_id if asked.mark is None else asked.mark.job_id
@@ -90,7 +91,7 @@ class JobWrites:
         exchange.upstream_wait += time.perf_counter() - began
         return claim
 
-    def _turn(self, exchange: Exchange, downstream: Downstream) -> Turn:
+    def _turn(self, exchange: Exchange, downstream: Downstream) -> Turn | None:
         deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
         return self.turns.for_app(exchange, downstream, Priority.WRITE, deadline)
 

@@ -1,7 +1,8 @@
 """A response body of the Jobs API to job states, tolerant of whatever it holds.
 
 Only what cannot be used at all is refused; a field of a wrong type counts as absent, and one odd item of a
-page does not hide the others, unless the decoder refuses the whole: it does at a lone surrogate escape. Source: REST reference, ImportJob, DeleteJob, ErrorResponse.
+page does not hide the others, unless the decoder refuses the whole, as it does at a lone surrogate escape.
+Source: REST reference, ImportJob, DeleteJob, ErrorResponse.
 """
 
 from typing import Any, Final, Literal, TypeVar

@@ -3,7 +3,8 @@
     python -m tests.bench.pollers PORT APPS JOBS SECONDS
 
 App number n polls job n % JOBS. Prints a JSON list of [status, seconds it took, when it came in seconds since
-the epoch, x-ms-request-id] per answer. An app that waits longer than a second polls again at once.
+the epoch, x-ms-request-id, whether it was a kept answer] per answer. An app that waits longer than a second
+polls again at once.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import uvloop
 
 from tests.bench.client import request_bytes
 
-Sample = tuple[int, float, float, str]
+Sample = tuple[int, float, float, str, bool]
 _ANSWERED_WITHIN = 60.0
 
 
@@ -29,6 +30,7 @@ class _App(asyncio.Protocol):
     def __init__(self) -> None:
         self.done: asyncio.Future[int] | None = None
         self.request_id = ""
+        self.kept = False
         self._parser: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,6 +46,8 @@ class _App(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"x-ms-request-id":
             self.request_id = value.decode()
+        if name.lower() == b"cache-status":
+            self.kept = b"hit" in value
 
     def on_message_complete(self) -> None:
         if self.done is not None:
@@ -51,12 +55,12 @@ class _App(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Sample:
         self._parser = httptools.HttpResponseParser(self)
-        self.request_id = ""
+        self.request_id, self.kept = "", False
         self.done = asyncio.get_running_loop().create_future()
         began = time.perf_counter()
         self.transport.write(request)
         status = await self.done
-        return status, time.perf_counter() - began, time.time(), self.request_id
+        return status, time.perf_counter() - began, time.time(), self.request_id, self.kept
 
 
 async def _poll(port: int, job: int, first: float, until: float) -> list[Sample]:
