@@ -5,6 +5,7 @@ read it. Clock readings are `time.perf_counter()` seconds; durations are seconds
 """
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 RawHeaders = list[tuple[bytes, bytes]]
 """Header lines in order, names in lower case, duplicates kept."""
@@ -135,8 +136,8 @@ class Exchange:
 
         It has not where it answered 401.
         """
-        unauthorized = 401
-        sent = any(attempt.sent and attempt.status != unauthorized for attempt in self.attempts)
+        refused = HTTPStatus.UNAUTHORIZED
+        sent = any(attempt.sent and attempt.status != refused for attempt in self.attempts)
         return sent or self.sent_before
 
     @property

@@ -41,6 +41,24 @@ async def test_a_success_is_given_again() -> None:
     assert await known(writes.once, put(b"call-2")) == (None, None)
 
 
+async def test_a_write_that_somebody_is_at_says_so() -> None:
+    """Who would have to wait for a claim can know it before: the write may be on its way."""
+    writes = Writes()
+    assert not writes.once.is_claimed(put())
+    async with await writes.once.claim(put()):
+        assert writes.once.is_claimed(put())
+        assert not writes.once.is_claimed(put(b"call-2"))
+    assert not writes.once.is_claimed(put())
+
+
+async def test_a_write_that_was_sent_before_may_have_run() -> None:
+    """An exchange that has sent nothing itself is not told as unsent while an earlier send is in doubt."""
+    exchange = arriving("POST", b"/jobs/deletions")
+    assert not exchange.may_have_run
+    exchange.sent_before = True
+    assert exchange.may_have_run
+
+
 async def test_a_definite_no_leaves_nothing() -> None:
     """After a refusal the write is as if it had never been sent, in the store too."""
     writes = Writes()

@@ -1,6 +1,7 @@
 """An app's read of the jobs routes: kept, shared with others, or by itself."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -34,10 +35,8 @@ class JobReads:
         deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
         key = read_key(exchange) if self.shared is not None else None
         if key is not None and self.shared is not None:
-            try:
+            with suppress(Unshared):
                 return await self._given(self.shared, key, exchange, span, downstream)
-            except Unshared:
-                pass
         trip = await self._by_itself(exchange, span, downstream, deadline)
         if exchange.route.job_kind is not None:
             self._count(exchange, "bypass")

@@ -61,10 +61,14 @@ async def answer_of_write(
     """The answer to a write that was done, once the store has what the ledger learned: an app that has been
     told of a job must not be the only one to know of it.
     """
-    await store.settled()
-    return AnswerAtHand(
-        exchange, trip.status, trip.headers, body.start, observed=True, rest=rest_of(trip, body)
-    )
+    rest = rest_of(trip, body)
+    try:
+        await store.settled()
+    except BaseException as error:
+        if rest is not None:
+            await rest.aclose(error)
+        raise
+    return AnswerAtHand(exchange, trip.status, trip.headers, body.start, observed=True, rest=rest)
 
 
 @dataclass(frozen=True, slots=True)
