@@ -34,10 +34,13 @@ errors/        every failure has one name, one status, one body
 links          nextLink and Operation-Location lead back to the gateway
 jobs/          what is known of jobs, and when their API may be called: ledger, stores, governor, watcher
 metrics/       what Prometheus sees
+recent/        the last minutes, kept for the status page
 access_log/    one line for each exchange
 status         what the admin listener shows of the gateway's own state
 admin/         /metrics, /livez, /readyz, /api, the status page
 console/       the jobs for people, in a terminal
+online/        whether token and upstream can be had, asked once
+certificates/  a local CA and a certificate for the data listener
 demo/          the demo of the main job
 emulator/      the upstream as a local server, with a token issuer
 """

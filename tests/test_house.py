@@ -29,8 +29,9 @@ PURE = {
 
 OUTSIDE = {
     "access_log": {"structlog"},
-    "admin": {"starlette"},
+    "admin": {"jinja2", "starlette"},
     "app": {"starlette"},
+    "certificates": {"cryptography"},
     "cli": {"typer", "rich", "uvloop"},
     "config": {"pydantic"},
     "console": {"httpx", "rich"},
@@ -40,6 +41,7 @@ OUTSIDE = {
     "jobs": {"msgspec"},
     "links": {"msgspec"},
     "metrics": {"prometheus_client"},
+    "online": {"httpx"},
     "protocol": {"uvicorn", "httptools"},
     "serve": {"uvicorn"},
     "spans": {"opentelemetry", "httpx", "requests"},
