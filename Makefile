@@ -29,8 +29,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/adt-gateway demo $(if $(ONCE),--once)
 
+# More workers than cores: many tests wait for a socket or a process.
 test: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check gateway tests

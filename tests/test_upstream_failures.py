@@ -22,8 +22,8 @@ GARBAGE = {
     "http/0.9": b"<html>hello</html>\r\n\r\n",
     "bad version": b"HTTP/3.7 200 OK\r\nContent-Length: 0\r\n\r\n",
     "no status": b"HTTP/1.1\r\n\r\n",
-    "status 999": b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
-    "status 600": b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n",
+    "status 999": b"HTTP/1.1 999 Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "status 600": b"HTTP/1.1 600 Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
     "status 20": b"HTTP/1.1 20 Odd\r\nContent-Length: 0\r\n\r\n",
     "101 unasked": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "length and coding": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
@@ -125,17 +125,22 @@ async def test_configured_authority_is_trusted(engine: str, tmp_path: Path) -> N
 
 
 @both_engines
-@pytest.mark.parametrize(("greeting", "inner"), [(OK + b"\r\n", "Tls"), (b"", "Connect")])
-async def test_server_without_tls_is_unreachable(engine: str, greeting: bytes, inner: str) -> None:
-    """A TLS handshake with a server that speaks none, or hangs up, fails before anything is sent."""
+@pytest.mark.parametrize(("greeting", "causes"), [(OK + b"\r\n", {"Tls"}), (b"", {"Tls", "Connect"})])
+async def test_server_without_tls_is_unreachable(engine: str, greeting: bytes, causes: set[str]) -> None:
+    """A TLS handshake with a server that speaks none, or hangs up, fails before anything is sent.
 
-    async def speak_plainly(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    A connection that ends within the handshake is either to the engines' libraries.
+    """
+
+    async def speak_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A close with bytes unread would reset the connection, which may come before or after the greeting.
+        await reader.read(65536)
         writer.write(greeting)
         writer.close()
 
     async with await asyncio.start_server(speak_plainly, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        assert (await _unreachable(engine, f"https://127.0.0.1:{port}")).inner == inner
+        assert (await _unreachable(engine, f"https://127.0.0.1:{port}")).inner in causes
 
 
 @both_engines
