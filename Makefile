@@ -34,8 +34,8 @@ test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check gateway tests
-	$(BIN)/ruff check gateway tests
+	$(BIN)/ruff format --check gateway grafana tests
+	$(BIN)/ruff check gateway grafana tests
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
