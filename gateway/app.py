@@ -19,6 +19,7 @@ from gateway.failures import REGISTRY
 from gateway.job_requests import JobsSide, open_jobs
 from gateway.metrics import Metrics
 from gateway.proxy import Proxy
+from gateway.recent import Recent
 from gateway.routes import DenyList
 from gateway.spans import Spans
 from gateway.tokens import RefreshOutcome, Tokens, open_source
@@ -44,6 +45,7 @@ async def open_gateway(
     """Everything that lives longer than a request, for as long as the context lasts."""
     origin = parse_origin(settings.upstream.base_url)
     metrics = _metrics(settings, origin)
+    recent = Recent(_upstream_codes(settings))
     drain = Drain()
     async with AsyncExitStack() as stack:
         spans = Spans.create(settings.tracing, environ, upstream=origin.text, version=__version__)
@@ -55,7 +57,7 @@ async def open_gateway(
         tokens = await _open_tokens(settings, environ, spans, metrics, stack)
         upstream = open_upstream(settings.upstream, origin=origin.text, version=__version__)
         stack.push_async_callback(upstream.aclose)
-        attempts = _attempts(settings, origin, upstream, tokens, metrics)
+        attempts = _attempts(settings, origin, upstream, tokens, metrics, recent)
         jobs = await open_jobs(settings, attempts, spans, metrics, stack)
         proxy = Proxy(
             admission=_admission(settings),
@@ -65,16 +67,17 @@ async def open_gateway(
             answers=_answers(settings, origin, jobs, metrics),
             spans=spans,
             metrics=metrics,
+            recent=recent,
             access_log=AccessLog(log),
             limits=settings.limits,
             drain=drain,
         )
-        checks = status.health(settings, upstream, tokens, drain)
+        checks = status.health(settings, tokens, recent, drain)
         admin = create_admin(
             settings.admin,
             metrics=metrics,
             health=checks,
-            status=status.Status(settings, tokens, jobs, checks),
+            status=status.Status(settings, tokens, jobs, recent, drain, checks),
             jobs=status.LedgerView(jobs.ledger),
         )
         yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, drain=drain)
@@ -116,15 +119,24 @@ def _metrics(settings: Settings, origin: Origin) -> Metrics:
         version=__version__,
         engine=settings.upstream.engine,
         server_address=origin.host,
-        known_codes=errors.REFERENCE_CODES.union(settings.metrics.extra_error_codes),
+        known_codes=_upstream_codes(settings),
         gateway_codes=frozenset(REGISTRY),
         normalisations=errors.REASONS,
         token_source=settings.auth.mode if settings.owns_token else None,
     )
 
 
+def _upstream_codes(settings: Settings) -> frozenset[str]:
+    return errors.REFERENCE_CODES.union(settings.metrics.extra_error_codes)
+
+
 def _attempts(
-    settings: Settings, origin: Origin, upstream: Upstream, tokens: Tokens | None, metrics: Metrics
+    settings: Settings,
+    origin: Origin,
+    upstream: Upstream,
+    tokens: Tokens | None,
+    metrics: Metrics,
+    recent: Recent,
 ) -> Attempts:
     key_header = settings.auth.inbound.header.lower().encode()
     credentials = () if settings.auth.mode == "passthrough" else (b"authorization",)
@@ -132,6 +144,7 @@ def _attempts(
         upstream=upstream,
         tokens=tokens,
         metrics=metrics,
+        recent=recent,
         authority=origin.authority.encode("ascii"),
         ending_here=headers.ending_here((key_header, *credentials)),
     )

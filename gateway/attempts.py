@@ -18,6 +18,7 @@ from gateway import failures, headers
 from gateway.downstream import Upload
 from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.metrics import Metrics
+from gateway.recent import Recent
 from gateway.spans import ClientSpan, ServerSpan
 from gateway.tokens import Token, Tokens
 from gateway.upstream import Outbound, Response, Upstream
@@ -57,6 +58,7 @@ class RoundTrip:
     span: ClientSpan
     token: Token | None
     metrics: Metrics
+    recent: Recent
     response: Response | None = None
 
     observed = False
@@ -107,6 +109,7 @@ class RoundTrip:
             attempt.finished = time.perf_counter()
             self.span.end(self.exchange, attempt)
             self.metrics.attempt_finished(self.exchange, attempt)
+            self.recent.attempt_finished(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Attempts:
     upstream: Upstream
     tokens: Tokens | None
     metrics: Metrics
+    recent: Recent
     authority: bytes
     """The upstream's Host."""
     ending_here: frozenset[bytes]
@@ -169,7 +173,8 @@ class Attempts:
     def _begin(self, exchange: Exchange, span: ServerSpan, token: Token | None) -> RoundTrip:
         attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
         exchange.attempts.append(attempt)
-        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, self.metrics)
+        client_span = span.attempt(exchange, attempt)
+        return RoundTrip(exchange, attempt, client_span, token, self.metrics, self.recent)
 
     async def _send(self, trip: RoundTrip, downstream: AppSide, body: bytes | Upload | None) -> Response:
         exchange = trip.exchange

@@ -17,6 +17,7 @@ from gateway.drain import Drain
 from gateway.exchange import Exchange, RawHeaders
 from gateway.job_requests import AnswerAtHand, JobReads, JobWrites
 from gateway.metrics import Metrics
+from gateway.recent import Recent
 from gateway.spans import ServerSpan, Spans
 
 _READS = SAFE | {"OPTIONS"}
@@ -36,6 +37,7 @@ class Proxy:
     answers: Answers
     spans: Spans
     metrics: Metrics
+    recent: Recent
     access_log: AccessLog
     limits: Limits
     drain: Drain
@@ -70,6 +72,7 @@ class Proxy:
             downstream.close()
             exchange.finished = time.perf_counter()
             self.metrics.exchange_finished(exchange)
+            self.recent.exchange_finished(exchange)
             span.end(exchange)
             self.access_log.write(exchange)
 

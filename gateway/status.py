@@ -11,8 +11,8 @@ from gateway.config import Settings
 from gateway.drain import Drain
 from gateway.job_requests import JobsSide
 from gateway.jobs import STATUSES, Ledger, job_view
-from gateway.tokens import Tokens
-from gateway.upstream import Upstream
+from gateway.recent import WINDOW, Recent, UpstreamHealth
+from gateway.tokens import Tokens, TokenState
 
 Json = dict[str, Any]
 
@@ -41,53 +41,103 @@ class LedgerView:
         return None if record is None else job_view(record)
 
 
-def health(settings: Settings, upstream: Upstream, tokens: Tokens | None, drain: Drain) -> Health:
+def health(settings: Settings, tokens: Tokens | None, recent: Recent, drain: Drain) -> Health:
     """Readiness: a token is at hand where the gateway owns one, and it does not drain.
 
     The upstream is only told about: an app is not helped by losing its sidecar because ADT is away.
     """
 
-    def reached() -> tuple[bool, str]:
-        failure = upstream.last_failure
-        return True, "no failure" if failure is None else f"the last request ended with {failure}"
-
     def token() -> tuple[bool, str]:
         if tokens is None:
             return True, f"auth.mode is {settings.auth.mode}"
-        if tokens.ready:
-            return True, "valid"
         state = tokens.state()
-        return False, state.message or state.reason or "the first token is being fetched"
+        return state.valid, _of_token(state)
+
+    def upstream() -> tuple[bool, str]:
+        return True, _of_upstream(recent.upstream_health())
 
     def draining() -> tuple[bool, str]:
         return not drain.draining, "shutting down" if drain.draining else "accepting requests"
 
-    return Health({"token": token, "upstream": reached, "draining": draining})
+    return Health({"token": token, "upstream": upstream, "draining": draining})
+
+
+def _of_token(state: TokenState) -> str:
+    """What an operator wants to know: for how long it holds, what is wrong, when it is tried again."""
+    if state.valid:
+        life = "does not expire" if state.expires_in is None else f"for another {_words(state.expires_in)}"
+        held = f"valid, {life}"
+    elif state.failures == 0:
+        return "the first token is being fetched" if state.refreshed_on is None else "expired, being renewed"
+    else:
+        held = "none"
+    if state.failures == 0:
+        return held
+    times = "once" if state.failures == 1 else f"{state.failures} times in a row"
+    why = (state.message or state.reason or "").rstrip(".")
+    again = "trying now" if not state.next_try_in else f"next try in {_words(state.next_try_in)}"
+    return f"{held}; the refresh failed {times}: {why}; {again}"
+
+
+def _of_upstream(seen: UpstreamHealth) -> str:
+    window = _words(WINDOW)
+    if seen.failing_for is not None:
+        since = f"{_words(seen.failing_for)} ago"
+        if seen.in_a_row == 1:
+            return f"the last attempt failed {since} with {seen.error_type}"
+        return f"the last {seen.in_a_row} attempts failed, the first {since}, the last with {seen.error_type}"
+    if seen.failed:
+        return f"answers; {seen.failed} of {seen.attempts} attempts failed in the last {window}"
+    attempts = "1 attempt" if seen.attempts == 1 else f"{seen.attempts or 'no'} attempts"
+    return f"no failure in the last {window} ({attempts})"
+
+
+def _words(seconds: float) -> str:
+    """A duration for people, in its largest unit."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
 
 
 class Status:
     """`/api/status`: the gateway at a glance; holds no secret."""
 
-    def __init__(self, settings: Settings, tokens: Tokens | None, jobs: JobsSide, checks: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens | None,
+        jobs: JobsSide,
+        recent: Recent,
+        drain: Drain,
+        checks: Health,
+    ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._jobs = jobs
+        self._recent = recent
+        self._drain = drain
         self._checks = checks
         self._started = time.time()
 
     def __call__(self) -> Json:
         """JSON types only."""
+        checks = self._checks.report()
         return {
             "version": __version__,
+            "now": time.time(),
             "startedOn": self._started,
-            "ready": self._checks.ready,
-            "checks": [asdict(result) for result in self._checks.report()],
+            "ready": all(result.ok for result in checks),
+            "draining": self._drain.draining,
+            "checks": [asdict(result) for result in checks],
             "upstream": {
                 "baseUrl": self._settings.upstream.base_url,
                 "engine": self._settings.upstream.engine,
             },
             "jobs": self._jobs_at_a_glance(),
             "token": None if self._tokens is None else asdict(self._tokens.state()),
+            "traces": {"uiUrl": self._settings.tracing.ui_url},
+            "recent": self._recent.view(),
         }
 
     def _jobs_at_a_glance(self) -> Json:

@@ -108,6 +108,8 @@ BAD = [
     ("tracing.trust", 'tracing.trust = "ignore"', f"must be one of continue, restart {FILE}"),
     ("tracing.honour_sampled", 'tracing.honour_sampled = "yes"', f"must be true or false {FILE}"),
     ("tracing.baggage", "tracing.baggage = false", f"must be one of pass, drop {FILE}"),
+    ("tracing.ui_url", 'tracing.ui_url = "http://127.0.0.1:16686/trace/"',
+     f"must contain {{trace_id}} {FILE}"),
     ("jobs.max_tracked", "jobs.max_tracked = 1.5", f"must be a whole number from 1 to 1000000 {FILE}"),
     ("jobs.store", 'jobs.store = "sqlite://jobs.db"',
      f"must be memory, or sqlite:///path with an absolute path {FILE}"),

@@ -74,6 +74,8 @@ def test_parts_that_are_allowed() -> None:
     """Path, query and user name pass where the caller allows them, and are not part of the origin."""
     url = "https://user:pass@a.example/path?query"
     assert parse_url(url, query=True, userinfo=True) == Origin("https", "a.example", 443)
+    for page in ("https://a.example/#/b?c", "https://a.example/?b#c"):
+        assert parse_url(page, fragment=True) == Origin("https", "a.example", 443)
     with pytest.raises(ValueError, match="must have no fragment"):
         parse_url(f"{url}#fragment", query=True, userinfo=True)
     with pytest.raises(ValueError, match="must have no user name"):

@@ -46,11 +46,39 @@ def test_base_url(text: str, line: str, tmp_path: Path) -> None:
         "listen.port = 0\nadmin.port = 0",
         'listen.port = 9464\nadmin.host = "127.0.0.2"',
         'tracing.endpoint = "http://collector:4318/v1/traces?tenant=a"',
+        'tracing.ui_url = "http://127.0.0.1:16686/trace/{trace_id}"',
+        'tracing.ui_url = "https://[::1]/?a=%7B%7D&id={trace_id}&again={trace_id}"',
+        'tracing.ui_url = "https://traces.example/ui/#/trace/{trace_id}"',
     ],
 )
 def test_right_configurations(text: str, tmp_path: Path) -> None:
     """What is right has no problem."""
     assert problems(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("", "must contain {trace_id}"),
+        ("http://traces.example/{traceId}", "must contain {trace_id}"),
+        ("http://traces.example/{{trace_id}}", "must have no braces but those of {trace_id}; %"),
+        ("http://traces.example/{trace_id}?q={x}", "must have no braces but those of {trace_id}; %"),
+        ("ftp://traces.example/{trace_id}", "must be an absolute http:// or https:// URL"),
+        ("javascript:alert('{trace_id}')", "must be an absolute http:// or https:// URL"),
+        ("/trace/{trace_id}", "must be an absolute http:// or https:// URL"),
+        ("http://traces.example/a b/{trace_id}", "must be an absolute http:// or https:// URL"),
+        ("http://traces.example/%{trace_id}", "must be an absolute http:// or https:// URL"),
+        ("http://{trace_id}/", "must have a valid host"),
+        ("http://{trace_id}.example/", "must have a valid host"),
+        ("http://traces.example:{trace_id}/", "must have a valid host and port"),
+        ("http://user:pass@traces.example/{trace_id}", "must have no user name or password"),
+        ("http://{trace_id}@traces.example/", "must have no user name or password"),
+    ],
+)
+def test_link_to_a_trace(url: str, line: str, tmp_path: Path) -> None:
+    """A link to a trace is a URL for a browser that holds no secret, with the id where a URL may have it."""
+    told = line.replace("%", "others are written %7B and %7D")
+    assert problems(tmp_path, f'tracing.ui_url = "{url}"') == [f"tracing.ui_url: {told} (config.toml)"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 The peer is the socket's, never a header's. A browser on this machine is a loopback peer too, and a web page
 can make it ask here under a name of its own (DNS rebinding), so without the token the Host must be ours.
+
+The token comes as bearer token, or as the password of any user: that is how a browser can be asked for it.
 """
 
+import base64
 import hmac
 import ipaddress
 
@@ -36,16 +39,28 @@ class Access:
         return None
 
     def _holds_token(self, request: Request) -> bool:
-        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-        if self._token is None or scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(credential.strip().encode("latin-1"), self._token)
+        given = _token_of(request.headers.get("authorization", ""))
+        return self._token is not None and given is not None and hmac.compare_digest(given, self._token)
 
     def _knows_host(self, values: list[str]) -> bool:
         if len(values) != 1:
             return False
         name = host_name(values[0])
         return name == _LOOPBACK_NAME or is_loopback(name) or (name == self._bound and not _is_any(name))
+
+
+def _token_of(authorization: str) -> bytes | None:
+    """The bearer token (RFC 6750) or the password (RFC 7617), in UTF-8; None where there is neither."""
+    scheme, _, credential = authorization.partition(" ")
+    credential = credential.strip()
+    if scheme.lower() == "bearer":
+        return credential.encode("latin-1")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credential, validate=True).partition(b":")[2]
+    except ValueError:
+        return None
 
 
 def is_loopback(address: str) -> bool:

@@ -8,11 +8,17 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.failures import GatewayError
 
-_SAFE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_SAFE = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+}
+_CHALLENGES = ("Bearer", 'Basic realm="adt-gateway", charset="UTF-8"')
+"""A line each: two in one are easily misread (RFC 9110, section 11.6.1)."""
 
 
 def safe(response: Response) -> Response:
-    """The response with headers that keep it out of caches and from being read as another type."""
+    """The response with headers that keep it out of caches and other sites, and from being read otherwise."""
     response.headers.update(_SAFE)
     return response
 
@@ -27,8 +33,11 @@ def error(status: int, code: str, message: str, headers: Mapping[str, str] | Non
 def refused(failure: GatewayError) -> Response:
     """The answer to a request that `Access` refuses."""
     status = failure.status("GET", sent=False)
-    challenge = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return error(status, failure.code, failure.message, challenge)
+    response = error(status, failure.code, failure.message)
+    if status == HTTPStatus.UNAUTHORIZED:
+        for challenge in _CHALLENGES:
+            response.headers.append("www-authenticate", challenge)
+    return response
 
 
 async def not_found(_request: Request, _exception: Exception) -> Response:

@@ -40,6 +40,7 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "auth.static.token": "…",
         "tracing.endpoint": "http://127.0.0.1:4318/v1/traces",
         "tracing.sample_ratio": 0.1,
+        "tracing.ui_url": "http://127.0.0.1:16686/trace/{trace_id}",
         "limits.request_body": 1_073_741_824,
     }
 )

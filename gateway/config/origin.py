@@ -53,16 +53,18 @@ def parse_origin(url: str) -> Origin:
     return parse_url(url, path=False)
 
 
-def parse_url(url: str, *, path: bool = True, query: bool = False, userinfo: bool = False) -> Origin:
-    """The origin of an absolute http or https URL without a fragment; the flags say what may be there too.
+def parse_url(
+    url: str, *, path: bool = True, query: bool = False, fragment: bool = False, userinfo: bool = False
+) -> Origin:
+    """The origin of an absolute http or https URL; the flags say what may be there too.
 
-    Raises ValueError like `parse_origin`.
+    `fragment` allows a query as well. Raises ValueError like `parse_origin`.
     """
     if not (match := _URL.fullmatch(url)) or not _CHARACTERS.fullmatch(url):
         raise ValueError("must be an absolute http:// or https:// URL")
     if match["path"] not in {"", "/"} and not path:
         raise ValueError("must have no path")
-    if match["rest"] and (not query or "#" in match["rest"]):
+    if match["rest"] and not fragment and (not query or "#" in match["rest"]):
         raise ValueError("must have no fragment" if query else "must have no query and no fragment")
     user, at, authority = match["authority"].rpartition("@")
     if at and (not userinfo or "@" in user):

@@ -108,6 +108,8 @@ class Tracing(Section):
     """Follow the caller's sampled flag; if false, sample_ratio decides for every request."""
     baggage: Literal["pass", "drop"] = "pass"
     """Forward the W3C baggage header (at most 8,192 bytes and 64 entries), or drop it."""
+    ui_url: str | None = None
+    """Where people look at a trace: the status page links here, with the id in place of {trace_id}."""
 
 
 class Jobs(Section):

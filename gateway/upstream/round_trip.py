@@ -91,8 +91,6 @@ class Upstream:
         self.engine = engine
         self._slots = asyncio.Semaphore(slots)
         self._spare = slots
-        self.last_failure: str | None = None
-        """Error code of the last round trip, where it brought no response."""
         self._deadlines = deadlines
 
     async def round_trip(self, request: Outbound, *, query: bool = False) -> Response:
@@ -103,12 +101,9 @@ class Upstream:
         await self._take_slot()
         try:
             response = await self._send(request, query=query)
-        except BaseException as error:
-            if isinstance(error, failures.GatewayError):
-                self.last_failure = error.code
+        except BaseException:
             self._give_back(request.leftover)
             raise
-        self.last_failure = None
         return _Slotted(response, self._slots, self._deadlines.read_idle)
 
     def _give_back(self, leftover: asyncio.Future[None] | None) -> None:

@@ -3,30 +3,81 @@
 import asyncio
 import json
 import os
+import re
 import sys
 
 import pytest
 
 from tests.support import faults
-from tests.support.gateway import running_gateway
+from tests.support.azure import fast, gateway_to, running_azure
+from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.process import GUARD, environment
 from tests.support.upstream import FaultUpstream
-from tests.support.wire import IMPORT, admin, ask
+from tests.support.wire import IMPORT, admin, ask, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+TOKEN_PATH = "/00000000-0000-0000-0000-000000000001/oauth2/"
+
+
+async def check(gateway: RunningGateway, name: str) -> tuple[bool, str]:
+    """What one check says, in `/readyz?verbose` as in `/api/status`."""
+    told = json.loads((await admin(gateway, "/api/status")).body)["checks"]
+    [(ok, detail)] = [(one["ok"], one["detail"]) for one in told if one["name"] == name]
+    ready = (await admin(gateway, "/readyz?verbose")).body.decode()
+    [line] = [line for line in ready.splitlines() if line.partition(" ")[2].startswith(f"{name}:")]
+    assert line.startswith("[+]" if ok else "[-]")
+    return ok, detail
+
 
 async def test_upstream_is_told_about_but_does_not_decide(upstream: FaultUpstream) -> None:
-    """A failing upstream shows in /readyz?verbose, until it answers again, and the gateway stays ready."""
+    """A failing upstream shows with its failures in a row until it answers, and the gateway stays ready."""
     upstream.on("/models/lost", faults.cut())
+    upstream.on("/models/bad", faults.reply(503))
+    upstream.on("/models/none", faults.reply(404))
     async with running_gateway(upstream.origin) as gateway:
-        for target, told in (
-            ("/models/lost", b"the last request ended with GatewayUpstreamConnectionLost"),
-            ("/models/there", b"no failure"),
+        for target, expected in (
+            ("/models/there", r"no failure in the last 10 min \(1 attempt\)"),
+            ("/models/lost", r"the last attempt failed \d s ago with GatewayUpstreamConnectionLost"),
+            ("/models/bad", r"the last 2 attempts failed, the first \d s ago, the last with 503"),
+            ("/models/none", r"answers; 2 of 4 attempts failed in the last 10 min"),
         ):
-            await ask(gateway, target)
-            ready = await admin(gateway, "/readyz?verbose")
-            assert (ready.status, b"[+] upstream: " + told in ready.body) == (200, True)
+            await ask(gateway, target, "POST")
+
+            async def told(expected: str = expected) -> bool:
+                ok, detail = await check(gateway, "upstream")
+                return ok and re.fullmatch(expected, detail) is not None
+
+            await until(told)
+            assert (await admin(gateway, "/readyz")).status == 200
+
+
+async def test_a_token_is_told_with_its_life() -> None:
+    """A valid token shows for how long it is valid; one that is refused shows why, and the next try."""
+    async with running_azure(fast(expires_in=7_200)) as azure:
+        ok, detail = await check(azure.gateway, "token")
+        assert (ok, re.fullmatch(r"valid, for another 1(19 min| h)", detail) is not None) == (True, True)
+        azure.wrong(path=TOKEN_PATH, status=401, body='{"error": "invalid_client"}', times=None)
+        async with gateway_to(azure.cloud) as gateway:
+
+            async def refused() -> bool:
+                return not (await check(gateway, "token"))[1].startswith("the first token")
+
+            await until(refused)
+            ok, detail = await check(gateway, "token")
+    assert not ok
+    assert re.fullmatch(
+        r"none; the refresh failed (once|\d+ times in a row): .+[^.]; (next try in \d+ s|trying now)", detail
+    )
+
+
+async def test_a_token_that_never_expires() -> None:
+    """A static token is valid for as long as it is."""
+    static = {"mode": "static", "static": {"token": "canary"}}
+    async with running_gateway("http://127.0.0.1:9", auth=static) as gateway:
+        assert await check(gateway, "token") == (True, "valid, does not expire")
+    async with running_gateway("http://127.0.0.1:9") as gateway:
+        assert await check(gateway, "token") == (True, "auth.mode is none")
 
 
 async def test_status_tells_when_jobs_were_last_seen(upstream: FaultUpstream) -> None:

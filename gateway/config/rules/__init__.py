@@ -70,6 +70,7 @@ RULES = (
     Rule(tracing.protocol, ("tracing.endpoint",)),
     Rule(tracing.sampler, ()),
     Rule(tracing.exporter, ()),
+    Rule(tracing.ui_url, ("tracing.ui_url",)),
 )
 
 

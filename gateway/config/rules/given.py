@@ -36,10 +36,10 @@ class Given:
         return self.environ.get(name) or None
 
 
-def url_fault(url: str, *, query: bool = False, userinfo: bool = False) -> str | None:
-    """Why this is not an absolute http or https URL, or None."""
+def url_fault(url: str, *, query: bool = False, fragment: bool = False, userinfo: bool = False) -> str | None:
+    """Why this is not an absolute http or https URL, or None; the flags say what may be there too."""
     try:
-        parse_url(url, query=query, userinfo=userinfo)
+        parse_url(url, query=query, fragment=fragment, userinfo=userinfo)
     except ValueError as error:
         return str(error)
     return None

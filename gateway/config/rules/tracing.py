@@ -21,6 +21,7 @@ SAMPLERS = (
 EXPORTERS = ("otlp", "console", "none")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_TRACE_ID = "{trace_id}"
 
 
 def endpoint(given: Given) -> Iterator[Problem]:
@@ -58,6 +59,23 @@ def exporter(given: Given) -> Iterator[Problem]:
     """The exporter of the environment is known."""
     if not _disabled(given) and _exporters(given).difference(EXPORTERS):
         yield Problem("", f"must be one or more of {', '.join(EXPORTERS)}", "OTEL_TRACES_EXPORTER")
+
+
+def ui_url(given: Given) -> Iterator[Problem]:
+    """A link to a trace has a place for its id."""
+    url = given.settings.tracing.ui_url
+    if url is not None:
+        yield from given.fault("tracing.ui_url", _link_fault(url))
+
+
+def _link_fault(url: str) -> str | None:
+    # What stands for the id is right in a path, a query and a fragment, and wrong in a host and a port.
+    filled = url.replace(_TRACE_ID, "!")
+    if filled == url:
+        return f"must contain {_TRACE_ID}"
+    if "{" in filled or "}" in filled:
+        return f"must have no braces but those of {_TRACE_ID}; others are written %7B and %7D"
+    return url_fault(filled, fragment=True)
 
 
 def _disabled(given: Given) -> bool:
