@@ -29,9 +29,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/adt-gateway demo $(if $(ONCE),--once)
 
-# More workers than cores: many tests wait for a socket or a process.
+# More workers than cores: many tests wait for a socket or a process. By file, whose tests may share a server.
 test: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check gateway grafana tests

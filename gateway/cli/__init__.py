@@ -1,6 +1,8 @@
 """The commands.
 
-commands   serve, demo, emulator, check
+commands   serve, demo, emulator; the program itself
+check      check; with --online, checkup/ goes through the steps
+certs      certs
 jobs       jobs list, show, watch, cancel
 options    what commands have in common: options, exit codes, how one ends
 

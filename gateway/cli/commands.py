@@ -1,4 +1,4 @@
-"""The program and its commands serve, demo, emulator and check."""
+"""The program and its commands serve, demo and emulator; the others have files of their own."""
 
 import asyncio
 import os
@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gateway import routes
 from gateway.cli import jobs
-from gateway.cli.options import FAILED, Config, Version, complaints, refuse
-from gateway.config import ConfigurationError, Settings, load, warnings
+from gateway.cli.certs import certs
+from gateway.cli.check import check
+from gateway.cli.options import FAILED, Config, Version, cautioned, complaints, configured, refuse
+from gateway.config import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     from gateway.emulator import RunningEmulator
@@ -27,7 +28,6 @@ app = typer.Typer(
     add_completion=False,
     help="A sidecar for apps that use Azure Digital Twins: traces, tokens, one error shape, job metrics.",
 )
-app.add_typer(jobs.app)
 
 
 @app.callback()
@@ -106,12 +106,9 @@ def emulator(
         refuse(f"--port: cannot listen on {host}:{port}: {error.strerror}")
 
 
-@app.command()
-def check(*, config: Config = None, version: Version = False) -> None:
-    """Print every configuration problem with its key; exit 2 if there is one."""
-    del version
-    settings = _load(config)
-    typer.echo(f"The configuration is valid: {settings.upstream.base_url}, auth.mode {settings.auth.mode}.")
+app.command()(check)
+app.command()(certs)
+app.add_typer(jobs.app)
 
 
 def main() -> None:
@@ -134,11 +131,10 @@ def _introduce(running: "RunningEmulator") -> None:
 
 def _load(config: Path | None) -> Settings:
     try:
-        settings = load(config, os.environ, known_templates=routes.TEMPLATES)
+        settings = configured(config)
     except ConfigurationError as error:
         refuse(*map(str, error.problems))
-    for warning in warnings(settings, os.environ):
-        complaints.print(f"warning: {warning}", markup=False)
+    cautioned(settings)
     return settings
 
 

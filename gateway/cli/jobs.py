@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.options import FAILED, Config, Version, complaints, output, refuse
+from gateway.cli.options import FAILED, INTERRUPTED, Config, Version, complaints, output, refuse
 from gateway.config import ConfigurationError
 
 if TYPE_CHECKING:
     from gateway import console
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: the job that was watched goes on."""
 
 
 class Kind(StrEnum):

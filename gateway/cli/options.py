@@ -1,6 +1,7 @@
 """What the commands have in common: options, exit codes, and how a command ends that cannot go on."""
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -8,10 +9,14 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from gateway import routes
 from gateway._version import __version__
+from gateway.config import Settings, load, warnings
 
 FAILED = 1
 BAD_USAGE = 2
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 """Standard error, for people."""
@@ -37,6 +42,17 @@ def refuse(*lines: str, code: int = BAD_USAGE) -> NoReturn:
     for line in lines:
         complaints.print(f"error: {line}", markup=False, emoji=False)
     raise typer.Exit(code)
+
+
+def configured(config: Path | None) -> Settings:
+    """The settings of this file, with the environment over it. Raises ConfigurationError."""
+    return load(config, os.environ, known_templates=routes.TEMPLATES)
+
+
+def cautioned(settings: Settings) -> None:
+    """Tell what is allowed, but should be known."""
+    for warning in warnings(settings, os.environ):
+        complaints.print(f"warning: {warning}", markup=False)
 
 
 def output() -> Console:

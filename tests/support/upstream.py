@@ -202,6 +202,9 @@ class FaultUpstream:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
+        # A task that is cancelled before it began closes nothing.
+        for writer in list(self._tasks.values()):
+            writer.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._broken:
             raise ExceptionGroup("scripts of the upstream failed", self._broken)

@@ -25,7 +25,7 @@ def refused(ended: Ended, *lines: str) -> None:
 
 async def test_version() -> None:
     """`--version` says one line, everywhere, and exits 0."""
-    commands = ((), ("serve",), ("check",), ("demo",), ("emulator",))
+    commands = ((), ("serve",), ("check",), ("certs",), ("demo",), ("emulator",))
     for ended in await asyncio.gather(*(run(*command, "--version") for command in commands)):
         assert (ended.code, ended.out, ended.err) == (0, f"adt-gateway {__version__}\n", "")
 
@@ -34,8 +34,21 @@ async def test_help_names_every_command() -> None:
     """`--help` exits 0 and names the commands of the contract that there are."""
     ended = await run("--help")
     assert ended.code == 0
-    for command in ("serve", "demo", "emulator", "check"):
+    for command in ("serve", "demo", "emulator", "check", "certs", "jobs"):
         assert command in ended.out
+
+
+async def test_help_of_each_command() -> None:
+    """Each command's help names all of its options."""
+    options = {
+        "check": ("--online", "--json", "--config", "--version"),
+        "certs": ("--dir", "--host", "--days", "--renew", "--client", "--version"),
+    }
+    for command, names in options.items():
+        ended = await run(command, "--help")
+        assert ended.code == 0
+        for name in names:
+            assert name in ended.out
 
 
 async def test_bad_usage() -> None:

@@ -1,0 +1,10 @@
+"""`check --online`: what the rooms find, joined.
+
+run      the steps in their order
+token    a token from the configured source, and whom it names
+traces   an export without spans
+"""
+
+from gateway.cli.checkup.run import Checkup
+
+__all__ = ["Checkup"]

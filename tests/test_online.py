@@ -1,0 +1,254 @@
+"""The online check's words: whom a token names, what each failure means, and what to do."""
+
+import datetime as dt
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.certificates import prepare, read_sheet
+from gateway.errors import normalise
+from gateway.online import (
+    Answer,
+    Finding,
+    Outcome,
+    Way,
+    clock,
+    files,
+    judge,
+    listeners,
+    read_claims,
+    token_advice,
+)
+from gateway.online.advice import TOKEN, certificate_advice, resolution_advice
+from gateway.tokens import Reason
+from tests.support.checking import entra_jwt, jwt, settings
+
+DAY = 86_400.0
+
+
+def answered(status: int = 200, body: bytes = b"", **headers: str) -> Answer:
+    """An answer whose headers are named with underscores."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = [(name.encode(), value.encode()) for name, value in named.items()]
+    return Answer(status, named, raw, body, whole=True, seconds=0.01)
+
+
+def read_error(answer: Answer) -> tuple[str, str]:
+    """Code and message as the command reads them."""
+    told = normalise(
+        method="GET", status=answer.status, headers=answer.raw_headers, body=answer.body, owns_token=True
+    )
+    assert told.body is not None
+    return told.code, json.loads(told.body)["error"]["message"]
+
+
+def judged(answer: Answer, mode: str = "entra") -> Finding:
+    """What is found for an answer to a token that cannot be read."""
+    return judge(answer, read_error, host="x.api.weu.digitaltwins.azure.net", mode=mode, claims=None)
+
+
+def test_every_cause_has_advice() -> None:
+    """The table of advice has every cause that a token source can have, and no other."""
+    assert set(TOKEN) == {str(reason) for reason in Reason}
+
+
+def test_entra_codes_say_more() -> None:
+    """Entra's own code decides where it is known; else the cause does."""
+    message = "Entra gave no token (client_secret): refused with AADSTS7000222."
+    assert token_advice("InvalidClient", message).startswith("The client secret has expired")
+    assert token_advice("InvalidClient", "AADSTS99999999") == TOKEN["InvalidClient"]
+    assert token_advice("another", "") != ""
+
+
+def test_claims() -> None:
+    """Audience, tenant, application and object are read under each of their names."""
+    claims = read_claims(entra_jwt())
+    assert claims is not None
+    assert claims.is_for_adt
+    assert claims.lines[0] == "audience: https://digitaltwins.azure.net"
+    assert [line.partition(":")[0] for line in claims.lines] == [
+        "audience",
+        "tenant",
+        "application (client) id",
+        "object id",
+    ]
+    several = read_claims(jwt(aud=["a", 1, "b"], azp="me", exp=10))
+    assert several is not None
+    assert (several.audience, several.application, several.expires_on) == (("a", "b"), "me", 10.0)
+    assert not several.is_for_adt
+
+
+@pytest.mark.parametrize(
+    "audience", ["https://digitaltwins.azure.net/", "0B07F429-9f4b-4714-9392-cc5e8e80c8b0"]
+)
+def test_spellings_of_the_audience(audience: str) -> None:
+    """ADT's audience is known with a slash at its end, and as its application's id in any case."""
+    claims = read_claims(jwt(aud=audience))
+    assert claims is not None
+    assert claims.is_for_adt
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "opaque",
+        "a.b",
+        "a.b.c",
+        "a.=.c",
+        "e30.W10.e30",
+        "a." + "W1t" * 9_000 + ".c",
+        "a." + "x" * 70_000 + ".c",
+    ],
+    ids=range(8),
+)
+def test_tokens_without_claims(token: str) -> None:
+    """What is no JWT has no claims, whatever it is."""
+    assert read_claims(token) is None
+
+
+def test_strange_claims() -> None:
+    """Claims of other types count as missing, long ones are cut, and no number overflows."""
+    claims = read_claims(jwt(aud=7, tid=["t"], appid=None, oid="o" * 1_000, iss={}, exp=10**400))
+    assert claims is not None
+    assert (claims.audience, claims.tenant, claims.application, claims.expires_on) == ((), "", "", None)
+    assert len(claims.principal) == 200
+    for exp in (True, "10", -1, math.inf):
+        other = read_claims(jwt(exp=exp))
+        assert other is None or other.expires_on is None
+
+
+def test_a_refused_token_that_cannot_be_read() -> None:
+    """Without claims, a 401 names scope and tenant as what may be wrong."""
+    finding = judged(answered(401))
+    assert finding.outcome is Outcome.FAILED
+    assert "auth.scope" in finding.advice
+    assert "tenant" in finding.advice
+
+
+def test_a_challenge() -> None:
+    """Error and description of a challenge are told, in whichever order, bounded, and nothing else of it."""
+    challenge = f'Bearer realm="r", error_description="{"d" * 1_000}", error="invalid_token"'
+    finding = judged(answered(401, www_authenticate=challenge))
+    [line] = [line for line in finding.details if line.startswith("WWW-Authenticate")]
+    assert line == f"WWW-Authenticate: invalid_token: {'d' * 300}"
+    assert not [
+        line
+        for line in judged(answered(401, www_authenticate="Bearer")).details
+        if line.startswith("WWW-Authenticate")
+    ]
+
+
+def test_no_redirect_without_a_place() -> None:
+    """A 3xx that leads nowhere is just not ADT; one that leads somewhere names the host, never the path."""
+    assert "no list of event routes" in judged(answered(304)).message
+    assert "no list of event routes" in judged(answered(302, location="http://[")).message
+    told = judged(answered(302, location="https://login.example/path?secret=canary"))
+    assert "login.example" in told.message
+    assert "canary" not in str(told)
+
+
+def test_modes_without_a_token() -> None:
+    """A 401 is as it should be for passthrough, and a mistake for none."""
+    assert judged(answered(401), mode="passthrough").outcome is Outcome.OK
+    assert judged(answered(401), mode="none").outcome is Outcome.FAILED
+
+
+def test_the_clock_has_five_minutes() -> None:
+    """Up to five minutes are well; more are said with the side that is ahead."""
+
+    def at(date: str, received: float) -> Finding:
+        return clock(Answer(200, {"date": date}, [], b"", whole=True, seconds=0, received=received))
+
+    date, instant = "Mon, 01 Jun 2026 12:00:00 GMT", 1_780_315_200.0
+    assert at(date, instant + 299).outcome is at(date, instant - 299).outcome is Outcome.OK
+    assert at(date, instant + 600).message == "this machine's clock is 10 min ahead of the upstream's"
+    assert at(date, instant - 600).message == "this machine's clock is 10 min behind the upstream's"
+    assert at("", 0).outcome is Outcome.SKIPPED
+
+
+def test_certificates() -> None:
+    """What to do depends on OpenSSL's code: no issuer, time, host, constraint, anything else."""
+    assert "the CA Corp Inspection CA" in certificate_advice(20, "Corp Inspection CA", has_ca_file=False)
+    assert "clock" in certificate_advice(10, None, has_ca_file=False)
+    assert "upstream.base_url" in certificate_advice(62, None, has_ca_file=False)
+    assert "another CA" in certificate_advice(47, None, has_ca_file=False)
+    assert certificate_advice(1, None, has_ca_file=True)
+
+
+def test_names() -> None:
+    """For an instance of ADT the portal and the private endpoint's zone are named, else the keys."""
+    assert "privatelink.digitaltwins.azure.net" in resolution_advice("x.api.weu.digitaltwins.azure.net")
+    assert "privatelink" not in resolution_advice("proxy.example")
+
+
+def test_the_way_is_bounded() -> None:
+    """No wait is longer than asked, whatever is configured; the proxy is the first hop."""
+    times = {"connect": 600.0, "first_byte": 600.0}
+    upstream = {"base_url": "https://x.example", "timeout": times, "proxy": "http://u:p@proxy.example:3128"}
+    way = Way.of(settings(upstream=upstream).upstream, longest=30)
+    assert (way.connect_timeout, way.answer_timeout) == (30, 30)
+    assert (way.first_hop.text, way.origin.text) == ("http://proxy.example:3128", "https://x.example")
+    assert way.url == "https://x.example/eventroutes?api-version=2023-10-31"
+
+
+def looked(environ: dict[str, str] | None = None, **sections: Any) -> Finding:
+    """What is found of the files that these settings name."""
+    return files(settings(**sections), environ or {}, read_sheet, time.time())
+
+
+def test_no_files() -> None:
+    """A configuration that names no file: skipped; another mode's files do not count."""
+    assert looked().outcome is Outcome.SKIPPED
+    unused = {"mode": "static", "static": {"token": "t"}, "oauth2": {"client_secret_file": "/nowhere"}}
+    assert looked(auth=unused).outcome is Outcome.SKIPPED
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(20, Outcome.OK), (10, Outcome.WARNING)])
+def test_the_listeners_certificate(tmp_path: Path, days: int, outcome: Outcome) -> None:
+    """Until when the listener's certificate is good is told, and warned of two weeks before."""
+    now = dt.datetime.now(dt.UTC)
+    made = prepare(tmp_path, (), days=days, renew=False, client=None, now=now)
+    tls = {"certificate_file": made.files.certificate, "key_file": made.files.key}
+    finding = looked(listen={"tls": tls})
+    assert finding.outcome is outcome
+    assert f": good until {now + dt.timedelta(days=days):%Y-%m-%d}" in finding.details[0]
+    assert finding.details[1] == f"listen.tls.key_file: {made.files.key}"
+
+
+def test_the_platforms_files(tmp_path: Path) -> None:
+    """Files that AZURE_* variables name: one that cannot be read, and a token that has ended,
+    are warned of.
+    """
+    token = tmp_path / "token"
+    variable = {"AZURE_FEDERATED_TOKEN_FILE": str(token)}
+    missing = looked(variable)
+    assert missing.outcome is Outcome.WARNING
+    assert missing.details[0].endswith(": the file cannot be read: No such file or directory")
+    token.write_text(jwt(exp=time.time() - 60))
+    assert ": ended " in looked(variable).details[0]
+    token.write_text(jwt(exp=time.time() + 60))
+    assert looked(variable).outcome is Outcome.OK
+    token.write_text("opaque")
+    assert looked(variable).details == (f"AZURE_FEDERATED_TOKEN_FILE: {token}",)
+    assert looked(variable, auth={"entra": {"credential": "cli"}}).outcome is Outcome.SKIPPED
+
+
+async def test_ports(tmp_path: Path) -> None:
+    """Free ports, ones taken at start, a socket that is there, and an address of another machine."""
+    free = await listeners(settings(listen={"port": 0}, admin={"port": 0}))
+    assert free.details == (
+        "data 127.0.0.1:0: a free port, taken at start",
+        "admin 127.0.0.1:0: a free port, taken at start",
+    )
+    socket = tmp_path / "gateway.sock"
+    away = {"host": "192.0.2.1", "port": 9_464}
+    before = await listeners(settings(listen={"unix_socket": socket}, admin=away))
+    socket.touch()
+    after = await listeners(settings(listen={"unix_socket": socket}, admin=away))
+    assert (before.details[0], after.details[0]) == (f"data {socket}: free", f"data {socket}: in use")
+    assert before.details[1] == "admin 192.0.2.1:9464: cannot be had: Cannot assign requested address"
