@@ -1,8 +1,9 @@
 """What the admin listener shows of the gateway's own state: readiness checks, status, jobs as JSON."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 from gateway._version import __version__
@@ -10,7 +11,7 @@ from gateway.admin import Health
 from gateway.config import Settings
 from gateway.drain import Drain
 from gateway.job_requests import JobsSide
-from gateway.jobs import STATUSES, Ledger, job_view
+from gateway.jobs import STATUSES, JobRecord, Ledger, job_view
 from gateway.recent import WINDOW, Recent, UpstreamHealth
 from gateway.tokens import Tokens, TokenState
 
@@ -32,8 +33,26 @@ class LedgerView:
         self, kinds: Collection[str], statuses: Collection[str], limit: int
     ) -> tuple[Sequence[Json], int]:
         """At most `limit` jobs of these kinds in these statuses, the newest first, and how many there are."""
-        found = [job for job in self.ledger.jobs() if job.kind in kinds and job.status in statuses]
-        return [job_view(record) for record in found[:limit]], len(found)
+        counts = self.ledger.snapshot().counts
+        total = sum(counts.get(pair, 0) for pair in product(set(kinds), set(statuses)))
+        return [job_view(record) for record in self._newest(kinds, statuses, limit, total)], total
+
+    def _newest(
+        self, kinds: Collection[str], statuses: Collection[str], limit: int, total: int
+    ) -> Sequence[JobRecord]:
+        """At most `limit` of the `total` jobs of these kinds in these statuses.
+
+        A pass over every job holds the loop; the unfinished, or the newest of all, mostly have the answer.
+        """
+
+        def chosen(records: Iterable[JobRecord]) -> list[JobRecord]:
+            return [record for record in records if record.kind in kinds and record.status in statuses]
+
+        unfinished = chosen(reversed(self.ledger.unfinished()))
+        if len(unfinished) == total:
+            return unfinished[:limit]
+        newest = chosen(self.ledger.newest(limit))
+        return newest if len(newest) == min(limit, total) else chosen(self.ledger.jobs())[:limit]
 
     def job(self, kind: str, job_id: str) -> Json | None:
         """One job, or None."""

@@ -109,6 +109,7 @@ def test_view() -> None:
         "sightings": 2,
         "createdHere": True,
         "traceId": "a" * 32,
+        "traceSampled": True,
         "history": [{"status": "running", "seen": at(0)}, {"status": "failed", "seen": at(1)}],
     }
 

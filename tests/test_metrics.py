@@ -1,6 +1,7 @@
 """The metrics of the contract, their closed labels, their exemplars and their price."""
 
 import asyncio
+import math
 import random
 import subprocess
 from collections.abc import Mapping
@@ -296,6 +297,14 @@ def test_token_metrics() -> None:
     assert value(metrics, "adt_gateway_token_refreshes_total", result="success") == 1
     assert value(metrics, "adt_gateway_token_refreshes_total", result="failure") == 1
     assert value(metrics, "adt_gateway_token_refresh_duration_seconds_count") == 2
+
+
+def test_a_token_without_an_end() -> None:
+    """A new token that never ends does not keep the end of the one before it."""
+    metrics = build()
+    metrics.token_refreshed("oauth2", "success", 0.2, 1_900_000_000.0)
+    metrics.token_refreshed("oauth2", "success", 0.2, None)
+    assert value(metrics, "adt_gateway_token_expiry_timestamp_seconds", source="oauth2") == math.inf
 
 
 def test_jobs_gauges() -> None:

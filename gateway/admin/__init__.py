@@ -4,7 +4,7 @@ app       the routes, and what each needs to read
 access    who may see the page and `/api`
 health    readiness: named checks
 api       `/api/…` as JSON
-page      `/` for people
+page/     `/` for people
 replies   the headers and the error shape of every answer
 """
 

@@ -4,6 +4,7 @@
 is read only.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
@@ -13,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.admin import page, replies
+from gateway.admin import replies
 from gateway.admin.access import Access
 from gateway.admin.api import Api, JobsView
 from gateway.admin.health import CheckResult, Health
+from gateway.admin.page import Page, latest
 from gateway.admin.replies import safe
 from gateway.config import Admin
 
@@ -45,6 +47,7 @@ def create_admin(
     """The admin listener's ASGI application; serve it without trust in `X-Forwarded-*`."""
     access = Access(settings)
     api = Api(status, jobs)
+    page = Page()
 
     async def show_metrics(request: Request) -> Response:
         body, content_type = await metrics.scrape(request.headers.get("accept", ""))
@@ -54,7 +57,9 @@ def create_admin(
         return _readiness(health, verbose="verbose" in request.query_params)
 
     async def show_page(_request: Request) -> Response:
-        return page.render(health)
+        shown, total = latest(jobs)
+        await asyncio.sleep(0)  # with a long ledger either half is milliseconds; requests pass between them
+        return await page.render(status(), shown, total)
 
     app = Starlette(
         routes=[
@@ -62,6 +67,7 @@ def create_admin(
             Route("/livez", _alive),
             Route("/readyz", ready),
             Route("/", _locked(access, show_page)),
+            Route("/static/{name}", _locked(access, page.asset)),
             Route("/api/status", _locked(access, api.status)),
             Route("/api/jobs", _locked(access, api.jobs)),
             Route("/api/jobs/{kind}/{job_id:path}", _locked(access, api.job)),

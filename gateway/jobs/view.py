@@ -22,6 +22,7 @@ def job_view(record: JobRecord) -> Json:
         "sightings": record.sightings,
         "createdHere": record.created_here,
         "traceId": record.created_in.trace_id if record.created_in else None,
+        "traceSampled": record.created_in is not None and record.created_in.sampled,
         "history": [{"status": status, "seen": _seconds(at)} for status, at in record.history],
     }
 

@@ -14,7 +14,8 @@ OTHER = "other"
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
-TOKEN_RESULTS = ("success", "failure")
+SUCCESS = "success"
+TOKEN_RESULTS = (SUCCESS, "failure")
 RETRY_REASONS = ("token", "stale_connection", "throttled")
 READ_RESULTS = ("hit", "collapsed", "batched", "miss", "bypass")
 PRIORITIES = ("write", "read", "watch")

@@ -1,5 +1,7 @@
 """Token metrics: what became of each token request, and when the token in use ends."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.metrics import labels
@@ -44,9 +46,13 @@ class TokenMetrics:
                 self._refreshes(source, result)
 
     def refreshed(self, source: str, result: str, seconds: float, expiry: float | None) -> None:
-        """Record a token request that ended; `expiry` is the new token's end as Unix time."""
+        """Record a token request that ended; `expiry` is the new token's end as Unix time, None without one.
+
+        A failed request leaves the token in use.
+        """
         source = labels.one_of(labels.TOKEN_SOURCES, source)
         self._refreshes(source, labels.one_of(labels.TOKEN_RESULTS, result)).inc()
         self._duration(source).observe(seconds)
-        if expiry is not None:
-            self._expiry(source).set(expiry)
+        if result == labels.SUCCESS:
+            # Without an end of its own a new token must not show that of the one before it.
+            self._expiry(source).set(math.inf if expiry is None else expiry)

@@ -36,6 +36,7 @@ def job(kind: str, job_id: str, status: str = "running") -> dict[str, object]:
         "lastSeen": seen,
         "sightings": 1,
         "createdHere": False,
+        "traceSampled": False,
         "history": [{"status": status, "seen": seen}],
     }
 

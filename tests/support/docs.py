@@ -15,7 +15,9 @@ README = ROOT / "README.md"
 EMULATOR = ROOT / "docs" / "emulator.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
-ALL = (README, EMULATOR, ARCHITECTURE, CHANGELOG)
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+FOLDERS = tuple(sorted((ROOT / "deploy").rglob("README.md"))) + (ROOT / "grafana" / "README.md",)
+ALL = (README, EMULATOR, ARCHITECTURE, CHANGELOG, RUNBOOKS, *FOLDERS)
 
 _ERRORS = re.compile(r"(<!-- errors: begin[^\n]*-->\n)(.*?)(<!-- errors: end -->)", re.DOTALL)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
