@@ -16,7 +16,7 @@ EMULATOR = ROOT / "docs" / "emulator.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
-FOLDERS = tuple(sorted((ROOT / "deploy").rglob("README.md"))) + (ROOT / "grafana" / "README.md",)
+FOLDERS = (*sorted((ROOT / "deploy").rglob("README.md")), ROOT / "grafana" / "README.md")
 ALL = (README, EMULATOR, ARCHITECTURE, CHANGELOG, RUNBOOKS, *FOLDERS)
 
 _ERRORS = re.compile(r"(<!-- errors: begin[^\n]*-->\n)(.*?)(<!-- errors: end -->)", re.DOTALL)
