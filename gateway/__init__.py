@@ -8,6 +8,7 @@ config/        TOML and environment to one frozen, validated Settings, or every 
 app            composition root: builds the long-lived objects, mounts proxy and admin
 serve          two listeners in one process and one loop; readiness, drain, shutdown
 listeners      the open sockets, before anything is served
+tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
 lingering      closing in two steps, so that a refusal reaches an app that is still sending
 budget         how many bytes of a request may come before it gets anywhere

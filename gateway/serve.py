@@ -13,18 +13,18 @@ import gc
 import logging
 import signal
 import socket
-import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import uvicorn
 
 from gateway.access_log import LogOutput
 from gateway.app import Gateway, open_gateway
-from gateway.config import Listen, Settings
+from gateway.config import Settings
 from gateway.listeners import BACKLOG, Addresses, Listeners
 from gateway.protocol import strict_protocol
+from gateway.tls import ListenerTls
 
 _ADMIN_GRACE = 1
 """Seconds an admin request under way gets to end; a scraper that does not read holds nobody up."""
@@ -93,12 +93,14 @@ async def serve(
     """
     listeners = Listeners(settings)
     try:
+        tls = ListenerTls(settings.listen.tls) if settings.listen.tls.certificate_file else None
         async with open_gateway(settings, environ, log) as gateway:
-            data = _Server(_data_config(gateway, settings))
+            data = _Server(_data_config(gateway, settings, tls))
             admin = _Server(_config(gateway.admin_app, timeout_graceful_shutdown=_ADMIN_GRACE))
             # Left in reverse order: data finishes what is in flight, and only then does admin go.
             async with (
-                _forced_by(stop, data, admin),
+                _beside(_force(stop, data, admin)),
+                _beside(_follow(tls)),
                 _running(admin, listeners.admin),
                 _running(data, listeners.data),
             ):
@@ -141,17 +143,24 @@ async def _running(server: _Server, listener: socket.socket) -> AsyncIterator[No
 
 
 @contextlib.asynccontextmanager
-async def _forced_by(stop: Stop, *servers: _Server) -> AsyncIterator[None]:
-    async def force() -> None:
-        await stop.now.wait()
-        for server in servers:
-            server.force_exit = True
-
-    forcing = asyncio.create_task(force())
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run it for as long as the block lasts."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        forcing.cancel()
+        task.cancel()
+
+
+async def _force(stop: Stop, *servers: _Server) -> None:
+    await stop.now.wait()
+    for server in servers:
+        server.force_exit = True
+
+
+async def _follow(tls: ListenerTls | None) -> None:
+    if tls is not None:
+        await tls.follow()
 
 
 async def _say_goodbye(gateway: Gateway, delay: float, stop: Stop) -> None:
@@ -179,26 +188,12 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
     )
 
 
-def _data_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+def _data_config(gateway: Gateway, settings: Settings, tls: ListenerTls | None) -> uvicorn.Config:
     limits = settings.limits
-    config = _config(
+    return _config(
         gateway.data_app,
         http=strict_protocol(limits),
         timeout_keep_alive=max(1, round(limits.keep_alive)),
         timeout_graceful_shutdown=max(1, round(limits.drain_timeout - limits.drain_delay)),
-        **_tls(settings.listen),
+        ssl_context_factory=tls and (lambda *_: tls.context),
     )
-    config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return config
-
-
-def _tls(listen: Listen) -> dict[str, Any]:
-    tls = listen.tls
-    if tls.certificate_file is None:
-        return {}
-    more: dict[str, Any] = {"ssl_certfile": tls.certificate_file, "ssl_keyfile": tls.key_file}
-    if tls.client_ca_file is not None:
-        more |= {"ssl_ca_certs": str(tls.client_ca_file), "ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return more
