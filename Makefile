@@ -34,8 +34,8 @@ test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check gateway grafana tests
-	$(BIN)/ruff check gateway grafana tests
+	$(BIN)/ruff format --check deploy gateway grafana tests
+	$(BIN)/ruff check deploy gateway grafana tests
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
@@ -51,6 +51,7 @@ lock: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+	printf 'hatchling>=1.27\n' | $(subst pyproject.toml,-,$(COMPILE)) -c requirements.lock -o deploy/docker/build.lock
 
 clean:
 	rm -rf $(VENV) build dist bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis

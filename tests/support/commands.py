@@ -41,12 +41,16 @@ def running(
     )
     try:
         yield process
+    except BaseException as error:
+        process.kill()
+        error.add_note(f"{' '.join(map(str, command))}\n{''.join(process.communicate())}")
+        raise
     finally:
         process.kill()
         process.communicate()
 
 
-def until(seen: Callable[[], T | None], *, within: float = 30.0) -> T:
+def until(seen: Callable[[], T | None], *, within: float = 90.0) -> T:
     """What `seen` gives once it gives something. Raises TimeoutError where that takes too long."""
     end = time.monotonic() + within
     while not (found := seen()):
