@@ -10,6 +10,7 @@ serve          two listeners in one process and one loop; readiness, drain, shut
 listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
+crowd          how many connections a listener holds
 lingering      closing in two steps, so that a refusal reaches an app that is still sending
 budget         how many bytes of a request may come before it gets anywhere
 exchange       the record of one request: what arrived, was decided, happened, and when

@@ -19,7 +19,7 @@ def test_nothing_to_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("admin.token = 's'", "admin.token"),
+        (f"admin.token = '{KEY}'", "admin.token"),
         ("auth.entra.client_secret = 's'", "auth.entra.client_secret"),
         ("auth.oauth2.client_secret = 's'", "auth.oauth2.client_secret"),
         ("auth.static.token = 's'", "auth.static.token"),
@@ -35,12 +35,28 @@ def test_secret_in_the_file(text: str, key: str, tmp_path: Path) -> None:
 def test_secret_from_the_environment(tmp_path: Path) -> None:
     """A secret that a variable gives is not warned of, be it alone or beside one in the file."""
     environ = {
-        "ADT_GATEWAY_ADMIN__TOKEN": "s",
+        "ADT_GATEWAY_ADMIN__TOKEN": KEY,
         "ADT_GATEWAY_AUTH__INBOUND__KEYS__BOB": KEY + "b",
         "ADT_GATEWAY_UPSTREAM__PROXY": "http://user:s@proxy.example:3128",
     }
     loaded = settings(tmp_path, f"admin.token = 'old'\nauth.inbound.keys.alice = '{KEY}'", environ)
     assert warnings(loaded, environ) == (f"auth.inbound.keys.alice: {CLEAR}",)
+
+
+def test_a_token_that_can_be_guessed(tmp_path: Path) -> None:
+    """A short admin.token is told: whoever can reach the admin listener may try as often as they like."""
+    environ = {"ADT_GATEWAY_ADMIN__TOKEN": KEY[:-1]}
+    told = ("admin.token: fewer than 16 characters can be guessed",)
+    assert warnings(settings(tmp_path, environ=environ), environ) == told
+
+
+def test_a_token_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    """The file of whoever is slower to start is told, and is no mistake."""
+    loaded = settings(tmp_path, f"auth.mode = 'file'\nauth.file.path = '{tmp_path}/token'")
+    told = ("auth.file.path: there is no such file yet; the gateway is not ready until there is",)
+    assert warnings(loaded, {}) == told
+    (tmp_path / "token").write_text("a-token")
+    assert warnings(loaded, {}) == ()
 
 
 def test_proxy_without_password(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 VOCABULARY = {"exchange", "failures", "config", "trace_context", "_version"}
 CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
-    "downstream", "listeners", "job_requests",
+    "downstream", "listeners", "job_requests", "crowd",
 }  # fmt: skip
 PURE = {
     "headers": {"admission", "jobs", "upstream"},
@@ -130,6 +130,7 @@ def test_every_room_has_its_test() -> None:
     untold |= {
         "arrival",
         "budget",
+        "crowd",
         "lingering",
         "downstream",
         "listeners",

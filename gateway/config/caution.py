@@ -9,10 +9,17 @@ from gateway.config.problem import dotted
 from gateway.config.sections import Settings
 from gateway.config.sources import Environment, read_environment
 
+_SHORTEST_TOKEN = 16
+
 
 def warnings(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Warnings about settings that `load` made; `environ` tells which secrets came from the file."""
-    return (*_clear_secrets(settings, environ), *_clear_transport(settings))
+    return (
+        *_clear_secrets(settings, environ),
+        *_clear_transport(settings),
+        *_guessable(settings),
+        *_not_there_yet(settings),
+    )
 
 
 def _clear_secrets(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -39,6 +46,18 @@ def _clear_transport(settings: Settings) -> Iterator[str]:
     listen = settings.listen
     if listen.unix_socket is None and not is_loopback(listen.host) and listen.tls.certificate_file is None:
         yield "listen.host: without listen.tls, requests and shared keys travel in clear"
+
+
+def _guessable(settings: Settings) -> Iterator[str]:
+    token = settings.admin.token
+    if token is not None and len(token.get_secret_value()) < _SHORTEST_TOKEN:
+        yield f"admin.token: fewer than {_SHORTEST_TOKEN} characters can be guessed"
+
+
+def _not_there_yet(settings: Settings) -> Iterator[str]:
+    path = settings.auth.file.path
+    if settings.auth.mode == "file" and path is not None and not path.exists():
+        yield "auth.file.path: there is no such file yet; the gateway is not ready until there is"
 
 
 def _value(settings: Settings, key: Key) -> Any:

@@ -58,9 +58,11 @@ def extra(given: Given) -> Iterator[Problem]:
 
 
 def token_file(given: Given) -> Iterator[Problem]:
-    """The token file is there when the gateway starts."""
-    if given.settings.auth.mode == "file":
-        path = given.settings.auth.file.path
+    """The token file can be read; where there is none yet, whoever keeps it fresh may be slower to start."""
+    if given.settings.auth.mode != "file":
+        return
+    path = given.settings.auth.file.path
+    if path is None or path.exists():
         yield from given.fault("auth.file.path", secret_fault(path) if path else _required("file"))
 
 

@@ -4,6 +4,7 @@ Names and values are those of the OpenTelemetry specification, "Environment Vari
 "OpenTelemetry Protocol Exporter". A disabled SDK reads none of them.
 """
 
+import re
 from collections.abc import Iterator
 
 from gateway.config.problem import Problem
@@ -21,6 +22,7 @@ SAMPLERS = (
 EXPORTERS = ("otlp", "console", "none")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_NOT_IN_A_URL = re.compile(r'[^!-~]|["<>\\^`|]')
 _TRACE_ID = "{trace_id}"
 
 
@@ -75,6 +77,8 @@ def _link_fault(url: str) -> str | None:
         return f"must contain {_TRACE_ID}"
     if "{" in filled or "}" in filled:
         return f"must have no braces but those of {_TRACE_ID}; others are written %7B and %7D"
+    if odd := _NOT_IN_A_URL.search(filled):
+        return f"must have {odd[0]!r} percent-encoded (RFC 3986)"
     return url_fault(filled, fragment=True)
 
 
