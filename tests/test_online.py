@@ -1,15 +1,10 @@
 """The online check's words: whom a token names, what each failure means, and what to do."""
 
-import datetime as dt
 import json
 import math
-import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.certificates import prepare, read_sheet
 from gateway.errors import normalise
 from gateway.online import (
     Answer,
@@ -17,17 +12,13 @@ from gateway.online import (
     Outcome,
     Way,
     clock,
-    files,
     judge,
-    listeners,
     read_claims,
     token_advice,
 )
 from gateway.online.advice import TOKEN, certificate_advice, resolution_advice
 from gateway.tokens import Reason
 from tests.support.checking import entra_jwt, jwt, settings
-
-DAY = 86_400.0
 
 
 def answered(status: int = 200, body: bytes = b"", **headers: str) -> Answer:
@@ -194,61 +185,3 @@ def test_the_way_is_bounded() -> None:
     assert (way.connect_timeout, way.answer_timeout) == (30, 30)
     assert (way.first_hop.text, way.origin.text) == ("http://proxy.example:3128", "https://x.example")
     assert way.url == "https://x.example/eventroutes?api-version=2023-10-31"
-
-
-def looked(environ: dict[str, str] | None = None, **sections: Any) -> Finding:
-    """What is found of the files that these settings name."""
-    return files(settings(**sections), environ or {}, read_sheet, time.time())
-
-
-def test_no_files() -> None:
-    """A configuration that names no file: skipped; another mode's files do not count."""
-    assert looked().outcome is Outcome.SKIPPED
-    unused = {"mode": "static", "static": {"token": "t"}, "oauth2": {"client_secret_file": "/nowhere"}}
-    assert looked(auth=unused).outcome is Outcome.SKIPPED
-
-
-@pytest.mark.parametrize(("days", "outcome"), [(20, Outcome.OK), (10, Outcome.WARNING)])
-def test_the_listeners_certificate(tmp_path: Path, days: int, outcome: Outcome) -> None:
-    """Until when the listener's certificate is good is told, and warned of two weeks before."""
-    now = dt.datetime.now(dt.UTC)
-    made = prepare(tmp_path, (), days=days, renew=False, client=None, now=now)
-    tls = {"certificate_file": made.files.certificate, "key_file": made.files.key}
-    finding = looked(listen={"tls": tls})
-    assert finding.outcome is outcome
-    assert f": good until {now + dt.timedelta(days=days):%Y-%m-%d}" in finding.details[0]
-    assert finding.details[1] == f"listen.tls.key_file: {made.files.key}"
-
-
-def test_the_platforms_files(tmp_path: Path) -> None:
-    """Files that AZURE_* variables name: one that cannot be read, and a token that has ended,
-    are warned of.
-    """
-    token = tmp_path / "token"
-    variable = {"AZURE_FEDERATED_TOKEN_FILE": str(token)}
-    missing = looked(variable)
-    assert missing.outcome is Outcome.WARNING
-    assert missing.details[0].endswith(": the file cannot be read: No such file or directory")
-    token.write_text(jwt(exp=time.time() - 60))
-    assert ": ended " in looked(variable).details[0]
-    token.write_text(jwt(exp=time.time() + 60))
-    assert looked(variable).outcome is Outcome.OK
-    token.write_text("opaque")
-    assert looked(variable).details == (f"AZURE_FEDERATED_TOKEN_FILE: {token}",)
-    assert looked(variable, auth={"entra": {"credential": "cli"}}).outcome is Outcome.SKIPPED
-
-
-async def test_ports(tmp_path: Path) -> None:
-    """Free ports, ones taken at start, a socket that is there, and an address of another machine."""
-    free = await listeners(settings(listen={"port": 0}, admin={"port": 0}))
-    assert free.details == (
-        "data 127.0.0.1:0: a free port, taken at start",
-        "admin 127.0.0.1:0: a free port, taken at start",
-    )
-    socket = tmp_path / "gateway.sock"
-    away = {"host": "192.0.2.1", "port": 9_464}
-    before = await listeners(settings(listen={"unix_socket": socket}, admin=away))
-    socket.touch()
-    after = await listeners(settings(listen={"unix_socket": socket}, admin=away))
-    assert (before.details[0], after.details[0]) == (f"data {socket}: free", f"data {socket}: in use")
-    assert before.details[1] == "admin 192.0.2.1:9464: cannot be had: Cannot assign requested address"

@@ -9,11 +9,13 @@ trust      how each client is told to trust the CA
 """
 
 from gateway.certificates.folder import Files, Leaf, Outcome, Refused, prepare
+from gateway.certificates.names import LOOPBACK
 from gateway.certificates.sheet import Sheet, read_sheet
 from gateway.certificates.trust import BUNDLE, Way, ways
 
 __all__ = [
     "BUNDLE",
+    "LOOPBACK",
     "Files",
     "Leaf",
     "Outcome",

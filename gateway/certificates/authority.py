@@ -14,8 +14,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gateway.certificates import names
 
 AUTHORITY_DAYS: Final = 3_650
-LONGEST_DAYS: Final = 397
-"""Apple's systems refuse a server's certificate that is valid for longer than 398 days."""
 _ORGANISATION: Final = "adt-gateway"
 _BACKDATED: Final = dt.timedelta(hours=1)
 """The clock of a client that runs behind must not make a new certificate invalid."""

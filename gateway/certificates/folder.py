@@ -25,7 +25,7 @@ What = Literal["made", "kept", "renewed"]
 
 
 class Refused(Exception):
-    """Nothing was written; the message is one line for people."""
+    """It cannot be done; the message is one line for people. See `prepare` for what was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from cryptography import x509
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""What a listener has unless told otherwise."""
 
-_NETWORKS = ("127.0.0.0/8", "::1/128")
+_NETWORKS = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -35,15 +36,16 @@ def hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:
 def constraints(hosts: Iterable[str]) -> x509.NameConstraints:
     """Loopback and these hosts; a host's name permits what is below it too."""
     names: dict[str, None] = {"localhost": None} | {host: None for host in hosts if _address(host) is None}
-    networks: dict[str, None] = dict.fromkeys(_NETWORKS) | {
-        str(ipaddress.ip_network(address)): None
+    # Whether `::ffff:127.0.0.1` is loopback depends on Python's version; no network above has it.
+    beyond = [
+        ipaddress.ip_network(address)
         for address in map(_address, hosts)
-        if address is not None and not address.is_loopback
-    }
+        if address is not None and not any(address in network for network in _NETWORKS)
+    ]
     return x509.NameConstraints(
         permitted_subtrees=[
             *map(x509.DNSName, names),
-            *(x509.IPAddress(ipaddress.ip_network(network)) for network in networks),
+            *map(x509.IPAddress, dict.fromkeys((*_NETWORKS, *beyond))),
         ],
         excluded_subtrees=None,
     )

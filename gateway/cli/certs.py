@@ -1,6 +1,7 @@
 """`certs`: a local CA and a certificate for the TLS listener, and how each client trusts it."""
 
 import datetime as dt
+import ipaddress
 import json
 import os
 import re
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST_DAYS: Final = 397
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+"""Apple's systems refuse a server's certificate that is valid for longer than 398 days."""
 
 Folder = Annotated[
     Path | None,
@@ -76,11 +77,12 @@ def certs(
     from gateway import certificates as room  # noqa: PLC0415 - as in serve
 
     for name in host or []:
-        if not is_host(name):
+        # A zone id says which interface of one machine is meant, so no certificate can hold it.
+        if not is_host(name) or "%" in name:
             refuse("--host: must be an IP address, without brackets, or a host name, without a port")
     if client is not None and not _NAME.fullmatch(client):
         refuse("--client: must be at most 64 letters, digits, - and _, and begin with a letter or digit")
-    hosts = list(dict.fromkeys(name.lower() for name in host or []))
+    hosts = list(dict.fromkeys(map(_normal, host or [])))
     place, now = _directory(folder), dt.datetime.now(dt.UTC)
     try:
         outcome = room.prepare(place, hosts, days=days, renew=renew, client=client, now=now)
@@ -91,6 +93,14 @@ def certs(
         out.print(line, markup=False, soft_wrap=True)
     for key in outcome.open_keys:
         complaints.print(f"warning: {key} can be read by others: chmod 600", markup=False)
+
+
+def _normal(host: str) -> str:
+    """The host as a certificate gives it back: an address in its one spelling, a name in lower case."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
 
 
 def _directory(given: Path | None) -> Path:
@@ -127,8 +137,8 @@ def _files(outcome: "Outcome") -> "Iterator[str]":
         yield f"           for an app that shows who it is: {_state(client)}"
     if server.what == "renewed":
         yield ""
-        yield "Clients that trust ca.pem need nothing new. A gateway that runs has read the old certificate"
-        yield "at its start: restart it."
+        yield "Clients that trust ca.pem need nothing new. A gateway that runs takes up the new certificate"
+        yield "within seconds."
 
 
 def _state(leaf: "Leaf") -> str:
@@ -137,12 +147,14 @@ def _state(leaf: "Leaf") -> str:
 
 def _settings(outcome: "Outcome") -> "Iterator[str]":
     """Lines of TOML."""
+    from gateway.certificates import LOOPBACK  # noqa: PLC0415 - as in serve
+
     files, hosts = outcome.files, outcome.server.hosts
     yield "For the gateway's configuration:"
     yield ""
     if not all(map(is_loopback, hosts)):
         yield "[listen]"
-        yield f"allowed_hosts = {_toml(list(dict.fromkeys((*_LOOPBACK, *hosts))))}"
+        yield f"allowed_hosts = {_toml(list(dict.fromkeys((*LOOPBACK, *hosts))))}"
         yield ""
     yield "[listen.tls]"
     yield f"certificate_file = {_toml(str(files.certificate))}"

@@ -36,17 +36,21 @@ _LONGEST: Final = 1_000
 """Characters of one line that came from outside."""
 
 
+Online = Annotated[
+    bool,
+    typer.Option(
+        "--online",
+        help="Also get a token, resolve and reach the upstream (GET /eventroutes, never the jobs API),"
+        " and say what to do about what fails; exit 1 if something does.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for scripts.")]
+
+
 def check(
     *,
-    online: Annotated[
-        bool,
-        typer.Option(
-            "--online",
-            help="Also get a token, resolve and reach the upstream (GET /eventroutes, never the jobs API),"
-            " and say what to do about what fails; exit 1 if something does.",
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document for scripts.")] = False,
+    online: Online = False,
+    as_json: AsJson = False,
     config: Config = None,
     version: Version = False,
 ) -> None:

@@ -2,9 +2,9 @@
 
 finding    what a step found: outcome, words, advice
 network    name resolution and TCP, address by address
-transport  the one way out: direct or through the proxy, and how far a request got
+transport  the way to the upstream: direct or through the proxy, and a client that looks at it
 secure     TLS: version, certificate, and which CA failed
-request    GET /eventroutes, its answer within bounds, the clock
+request    GET /eventroutes through the gateway's own engine, its answer within bounds, the clock
 answer     what the answer means
 files      the files in use, and how long they are good for
 claims     whom a token names, read without verification
@@ -19,11 +19,11 @@ bounds on its characters; whoever prints it escapes it.
 from gateway.online.advice import token_advice
 from gateway.online.answer import judge
 from gateway.online.claims import Claims, read_claims
-from gateway.online.files import files
+from gateway.online.files import look_at_files
 from gateway.online.finding import Finding, Outcome, Step, failed, noted, ok, skipped, warned
-from gateway.online.listeners import listeners
+from gateway.online.listeners import look_at_listeners
 from gateway.online.network import Address, connect, resolve
-from gateway.online.request import Answer, Unanswered, ask, clock
+from gateway.online.request import Answer, Reply, Send, Unanswered, ask, clock
 from gateway.online.secure import handshake
 from gateway.online.transport import Way
 
@@ -33,6 +33,8 @@ __all__ = [
     "Claims",
     "Finding",
     "Outcome",
+    "Reply",
+    "Send",
     "Step",
     "Unanswered",
     "Way",
@@ -40,10 +42,10 @@ __all__ = [
     "clock",
     "connect",
     "failed",
-    "files",
     "handshake",
     "judge",
-    "listeners",
+    "look_at_files",
+    "look_at_listeners",
     "noted",
     "ok",
     "read_claims",

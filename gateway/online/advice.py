@@ -70,6 +70,10 @@ locally, no signer.
 """
 _NOT_YET, _EXPIRED, _HOST, _ADDRESS = 9, 10, 62, 64
 _OUTSIDE: Final = 47
+_OPENSSL: Final = "httpx"
+"""The engine that verifies with OpenSSL."""
+_OWN_CA: Final = "CaUsedAsEndEntity"
+"""The word of rustls for a server that shows a CA's certificate as its own."""
 _ADT: Final = ".digitaltwins.azure.net"
 
 
@@ -120,6 +124,22 @@ def tls_advice(reason: str) -> str:
     return (
         "Something between cuts the connection, as firewalls do that filter by host name, or what answers is"
         " not the upstream."
+    )
+
+
+def engine_advice(engine: str, reason: str) -> str:
+    """What to do about a certificate that OpenSSL accepts and the gateway's engine does not, for `reason`."""
+    if _OWN_CA in reason:
+        return (
+            f"A certificate that is its own CA is not accepted as a server's by this engine ({engine}): sign"
+            " it with a CA (adt-gateway certs makes one), and put that CA into upstream.ca_file."
+        )
+    if engine == _OPENSSL:
+        return "The step tls above got through with the same rules: try again."
+    return (
+        f"This engine ({engine}) accepts less than OpenSSL, which the step tls above used: have the upstream"
+        " show a certificate of today's rules (X.509 v3, its hosts as subject alternative names), or set"
+        f" upstream.engine = {_OPENSSL}."
     )
 
 

@@ -23,7 +23,9 @@ Named = tuple[str, Path]
 """The key or variable that names a file, and the file."""
 
 
-def files(settings: Settings, environ: Mapping[str, str], read_sheet: ReadSheet, now: float) -> Finding:
+def look_at_files(
+    settings: Settings, environ: Mapping[str, str], read_sheet: ReadSheet, now: float
+) -> Finding:
     """A line for each file; `now` is the wall clock, seconds since the epoch."""
     told, wrong = [], []
     for name, path in _named(settings, environ):

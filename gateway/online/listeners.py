@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import ssl
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -19,14 +20,13 @@ _PATIENCE: Final = 2.0
 _ORIGIN: Final = "x-gateway-error-origin"
 
 
-async def listeners(settings: Settings) -> Finding:
+async def look_at_listeners(settings: Settings) -> Finding:
     """One line for each listener: free, in use by a running gateway, in use, or why it cannot be had."""
     listen, admin = settings.listen, settings.admin
     running = await _is_gateway(admin.host, admin.port)
     admin_line = f"admin {_name(admin.host, admin.port)}: {_state(admin.host, admin.port, running=running)}"
     if listen.unix_socket is not None:
-        there = listen.unix_socket.exists()
-        data = f"data {listen.unix_socket}: {_taken(running=running) if there else 'free'}"
+        data = f"data {listen.unix_socket}: {_socket_state(listen.unix_socket, running=running)}"
     else:
         data = f"data {_name(listen.host, listen.port)}: {_state(listen.host, listen.port, running=running)}"
     return noted("the gateway's own ports", data, admin_line)
@@ -49,6 +49,16 @@ def _state(host: str, port: int, *, running: bool) -> str:
             return _taken(running=running)
         return f"cannot be had: {os.strerror(error.errno or 0)}"
     return "free"
+
+
+def _socket_state(path: Path, *, running: bool) -> str:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return "free"
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    return _taken(running=running)
 
 
 def _taken(*, running: bool) -> str:

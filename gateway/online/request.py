@@ -1,16 +1,18 @@
-"""GET /eventroutes, its answer within bounds, and the upstream's clock."""
+"""GET /eventroutes through the gateway's own engine, its answer within bounds, and the upstream's clock."""
 
 import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Protocol
 
-import httpx
-
+from gateway import failures
+from gateway._version import __version__
+from gateway.exchange import RawHeaders
+from gateway.online.advice import engine_advice
 from gateway.online.finding import Finding, failed, ok, skipped, warned
-from gateway.online.transport import Progress, Way
+from gateway.online.transport import TARGET, Way
 
 LARGEST: Final = 65_536
 """Bytes of a body that are read."""
@@ -25,7 +27,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     """Names in lower case; lines of one name are joined."""
-    raw_headers: list[tuple[bytes, bytes]]
+    raw_headers: RawHeaders
     body: bytes
     whole: bool
     """Whether that is all of the body."""
@@ -43,61 +45,123 @@ class Unanswered(Exception):
         self.finding = finding
 
 
-async def ask(way: Way, token: str | None) -> Answer:
+class Reply(Protocol):
+    """A response whose head has come."""
+
+    status: int
+    headers: RawHeaders
+
+    async def read(self) -> bytes | None:
+        """The next piece of the body, None at its end. Raises GatewayError."""
+
+    async def aclose(self) -> None:
+        """End it, read or not."""
+
+
+class Send(Protocol):
+    """The gateway's engine: sends a GET without a body."""
+
+    async def __call__(self, target: bytes, headers: RawHeaders, authorization: bytes | None) -> Reply:
+        """Send, and wait for the head. Raises GatewayError."""
+
+
+async def ask(way: Way, send: Send, token: str | None) -> Answer:
     """Ask the upstream for its event routes, with the token if there is one. Raises Unanswered."""
-    progress = Progress(stop=False)
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
     try:
-        async with (
-            asyncio.timeout(way.connect_timeout + way.answer_timeout),
-            way.client(way.trusting()) as client,
-        ):
-            return await _asked(client, way, headers, progress)
-    except (TimeoutError, httpx.TimeoutException):
-        finding = failed(
-            f"{way.origin.authority} did not answer within {way.answer_timeout:g} s",
-            advice="The connection stands but nothing comes back: look at the service's health, and at what"
-            " stands between (proxy, firewall). upstream.timeout.first_byte is how long the gateway waits.",
-        )
-    except httpx.ProxyError as error:
-        finding = failed(
-            f"the proxy {way.first_hop.authority} refused: {error}", advice="Look at the step tls above."
-        )
-    except httpx.RemoteProtocolError:
-        finding = failed(
-            f"{way.origin.authority} did not answer in HTTP",
-            advice="Check scheme, host and port in upstream.base_url: something else answers there.",
-        )
-    except httpx.TransportError:
-        finding = failed(
-            f"the connection with {way.origin.authority} broke before an answer came",
-            advice="Try again; if it stays, look at what stands between: a proxy or firewall that cuts"
-            " connections.",
-        )
-    # Raised outside the handlers: httpx's exceptions hold the request, and so the token.
+        async with asyncio.timeout(way.connect_timeout + way.answer_timeout):
+            return await _asked(way, send, token)
+    except TimeoutError:
+        finding = _silent(way)
+    except failures.GatewayError as error:
+        finding = _failed(way, error)
+    # Raised outside the handlers: an engine's exceptions may hold the request, and so the token.
     raise Unanswered(finding)
 
 
-async def _asked(client: httpx.AsyncClient, way: Way, headers: dict[str, str], progress: Progress) -> Answer:
+async def _asked(way: Way, send: Send, token: str | None) -> Answer:
+    headers = [
+        (b"host", way.origin.authority.encode()),
+        (b"accept", b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", f"adt-gateway/{__version__}".encode()),
+    ]
     started = time.monotonic()
-    async with client.stream(
-        "GET", way.url, headers=headers, extensions=dict(progress.extensions)
-    ) as response:
+    reply = await send(TARGET.encode(), headers, None if token is None else f"Bearer {token}".encode())
+    try:
         seconds, received = time.monotonic() - started, time.time()
         body = bytearray()
-        async for piece in response.aiter_raw():
+        while len(body) <= LARGEST and (piece := await reply.read()) is not None:
             body += piece
-            if len(body) > LARGEST:
-                break
+        whole = len(body) <= LARGEST
         return Answer(
-            response.status_code,
-            {name.lower(): value for name, value in response.headers.items()},
-            [(name.lower(), value) for name, value in response.headers.raw],
+            reply.status,
+            _joined(reply.headers),
+            reply.headers,
             bytes(body[:LARGEST]),
-            len(body) <= LARGEST,
+            whole,
             seconds,
             received,
         )
+    finally:
+        await reply.aclose()
+
+
+def _joined(headers: RawHeaders) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        known, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        joined[known] = f"{joined[known]}, {text}" if known in joined else text
+    return joined
+
+
+def _silent(way: Way) -> Finding:
+    return failed(
+        f"{way.origin.authority} did not answer within {way.answer_timeout:g} s",
+        advice="The connection stands but nothing comes back: look at the service's health, and at what"
+        " stands between (proxy, firewall). upstream.timeout.first_byte is how long the gateway waits.",
+    )
+
+
+def _failed(way: Way, error: failures.GatewayError) -> Finding:
+    where = way.origin.authority
+    if isinstance(error, failures.UpstreamTimeout):
+        return _silent(way)
+    if isinstance(error, failures.UpstreamUnreachable):
+        return _unreachable(way, error)
+    if isinstance(error, failures.BadUpstreamResponse):
+        return failed(
+            f"the gateway cannot take the answer of {where}: {error.message}",
+            advice="Check scheme, host and port in upstream.base_url: something else answers there.",
+        )
+    if isinstance(error, failures.UpstreamConnectionLost):
+        return failed(
+            f"the connection with {where} broke before a whole answer came",
+            advice="Try again; if it stays, look at what stands between: a proxy or firewall that cuts"
+            " connections.",
+        )
+    return failed(f"the request cannot be sent: {error.message}", advice="Look at the token's source.")
+
+
+def _unreachable(way: Way, error: failures.UpstreamUnreachable) -> Finding:
+    where = way.origin.authority
+    if error.inner == "Tls":
+        reason = _told(error)
+        return failed(
+            f"the gateway's engine ({way.engine}) makes no TLS connection with {where}: {reason}",
+            advice=engine_advice(way.engine, reason),
+        )
+    return failed(
+        f"the gateway's engine ({way.engine}) cannot reach {where}: {error.inner}",
+        advice="The steps above got there, so try again; if it stays, look at what stands between: a proxy or"
+        " firewall that lets only some connections pass.",
+    )
+
+
+def _told(error: failures.UpstreamUnreachable) -> str:
+    """The engine's own words: pyreqwest keeps the cause in `details`."""
+    details = getattr(error.__cause__, "details", None)
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return str(causes[-1]["message"] if causes else error.__cause__)
 
 
 def clock(answer: Answer) -> Finding:

@@ -1,7 +1,9 @@
 """TLS with the upstream: version, certificate, and where it fails, whose certificate it was.
 
-The first handshake verifies as the gateway does. Where that is refused, a second one without verification
-reads the certificate, to say who signed it; it is closed at once, and nothing is ever sent over it.
+The first handshake verifies with OpenSSL, which tells best what is wrong. The engine httpx does so too; the
+engine pyreqwest verifies with rustls, which takes fewer certificates: whether the gateway gets through, only
+the request itself can tell. Where OpenSSL refuses, a second handshake without verification reads the
+certificate, to say who signed it; it is closed at once, and nothing is ever sent over it.
 """
 
 import ssl
@@ -45,10 +47,10 @@ ReadSheet = Callable[[bytes], Sheet | None]
 
 
 async def handshake(way: Way, read_sheet: ReadSheet) -> Finding:
-    """Connect as the gateway would, through the proxy where there is one, and stop before any request."""
+    """Connect, through the proxy where there is one, verify with OpenSSL, and stop before any request."""
     if way.origin.scheme != "https":
         return skipped("upstream.base_url is plain http")
-    progress = Progress(stop=True)
+    progress = Progress()
     try:
         await _connect(way, way.trusting(), progress)
     except httpx.ProxyError as error:
@@ -99,7 +101,7 @@ async def _presented(way: Way, read_sheet: ReadSheet) -> Sheet | None:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
-    progress = Progress(stop=True)
+    progress = Progress()
     try:
         await _connect(way, unverified, progress)
     except httpx.TransportError:

@@ -1,4 +1,7 @@
-"""The one way out: direct or through the configured proxy, and how far a request got on it."""
+"""The way to the upstream, direct or through the configured proxy, and a client that looks at it.
+
+The client is for the diagnosis of TLS alone: it sends no request. That goes through the gateway's own engine.
+"""
 
 import ssl
 from collections.abc import Mapping
@@ -9,7 +12,6 @@ from typing import Any, Final
 
 import httpx
 
-from gateway._version import __version__
 from gateway.config import Origin, Upstream, parse_origin
 from gateway.config.origin import parse_url
 
@@ -31,6 +33,8 @@ class Way:
     """Seconds for an answer once the request was sent."""
     proxy: str | None
     """With user and password, if any: never shown."""
+    engine: str
+    """Name of the gateway's engine, which sends the request."""
 
     @classmethod
     def of(cls, upstream: Upstream, *, longest: float) -> "Way":
@@ -42,6 +46,7 @@ class Way:
             min(times.connect, longest),
             min(times.first_byte, longest),
             upstream.proxy,
+            upstream.engine,
         )
 
     @property
@@ -50,14 +55,14 @@ class Way:
         return self.origin if self.proxy is None else parse_url(self.proxy, userinfo=True)
 
     def trusting(self) -> ssl.SSLContext:
-        """The CAs that the engines trust: the system's, and `upstream.ca_file`."""
+        """OpenSSL with the CAs that the engines trust: the system's, and `upstream.ca_file`."""
         context = ssl.create_default_context()
         if self.ca_file is not None:
             context.load_verify_locations(self.ca_file)
         return context
 
     def client(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
-        """A client for one request: no redirect, no cookie, nothing of the environment."""
+        """A client for one connection: no redirect, no cookie, nothing of the environment."""
         return httpx.AsyncClient(
             verify=tls,
             proxy=self._proxy(),
@@ -65,12 +70,7 @@ class Way:
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             limits=httpx.Limits(max_keepalive_connections=0),
-            timeout=httpx.Timeout(self.answer_timeout, connect=self.connect_timeout),
-            headers={
-                "accept": "application/json",
-                "accept-encoding": "identity",
-                "user-agent": f"adt-gateway/{__version__}",
-            },
+            timeout=self.connect_timeout,
         )
 
     def _proxy(self) -> httpx.Proxy | None:
@@ -91,14 +91,11 @@ class Established(Exception):
 
 
 class Progress:
-    """Follows a connection (httpcore's trace extension); where `stop`, ends it before a request is sent."""
+    """Follows a connection (httpcore's trace extension), and ends it before a request is sent."""
 
-    def __init__(self, *, stop: bool) -> None:
+    def __init__(self) -> None:
         self.secured: Any = None
         """The innermost TLS connection's ssl.SSLObject."""
-        self.sent = False
-        """Whether the request itself, and not a proxy's CONNECT, was about to be sent."""
-        self._stop = stop
 
     @property
     def extensions(self) -> Mapping[str, object]:
@@ -109,10 +106,9 @@ class Progress:
         """Take note of an event; raises Established."""
         if event.endswith("start_tls.complete"):
             self.secured = info["return_value"].get_extra_info("ssl_object")
+        # A proxy's CONNECT has to go out: it makes the connection.
         if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-            self.sent = True
-            if self._stop:
-                raise Established
+            raise Established
 
 
 def cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:

@@ -1,13 +1,15 @@
 """What the documentation says, in a form that can be compared with the code.
 
-`python -m tests.support.docs` writes the table of the gateway's own errors into README.md again.
+`python -m tests.support.docs` writes into README.md again what the code has, too: the table of the gateway's
+own errors, and that of how clients trust the CA of `certs`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.certificates import BUNDLE, ways
 from gateway.failures import REGISTRY, ErrorCode
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +21,7 @@ RUNBOOKS = ROOT / "docs" / "runbooks.md"
 FOLDERS = (*sorted((ROOT / "deploy").rglob("README.md")), ROOT / "grafana" / "README.md")
 ALL = (README, EMULATOR, ARCHITECTURE, CHANGELOG, RUNBOOKS, *FOLDERS)
 
-_ERRORS = re.compile(r"(<!-- errors: begin[^\n]*-->\n)(.*?)(<!-- errors: end -->)", re.DOTALL)
+_MADE = r"(<!-- {0}: begin[^\n]*-->\n)(.*?)(<!-- {0}: end -->)"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -87,12 +89,39 @@ def error_table() -> str:
     return head + "".join(_error_row(code) for code in REGISTRY.values())
 
 
-def written_error_table() -> str:
-    """The same as it stands in the README."""
-    match = _ERRORS.search(README.read_text())
+def trust_table() -> str:
+    """The README's table of how clients trust the CA, in the words of `adt-gateway certs`."""
+    authority = Path("ca.pem")
+    head = "| client | trusts `ca.pem` by |\n|---|---|\n"
+    table = "".join(
+        f"| {way.client} | `{way.at(authority)}`{f'; {way.note}' if way.note else ''} |\n" for way in ways()
+    )
+    return f"{head}{table}\n`bundle.pem`, the public CAs and this one: `{BUNDLE.format(ca=authority)}`.\n"
+
+
+MADE: Mapping[str, Callable[[], str]] = {"errors": error_table, "trust": trust_table}
+"""What is made by the code, by the name of its place in the README."""
+
+
+def written(name: str) -> str:
+    """What stands in the README at that place. Raises ValueError where there is none."""
+    return _place(README.read_text(), name)[2]
+
+
+def write() -> None:
+    """Write all of it into the README again."""
+    text = README.read_text()
+    for name, make in MADE.items():
+        start, end = _place(text, name).span(2)
+        text = text[:start] + make() + text[end:]
+    README.write_text(text)
+
+
+def _place(text: str, name: str) -> re.Match[str]:
+    match = re.search(_MADE.format(name), text, re.DOTALL)
     if match is None:
-        raise ValueError("README.md has no place for the table of errors")
-    return match[2]
+        raise ValueError(f"README.md has no place for {name}")
+    return match
 
 
 def _error_row(code: ErrorCode) -> str:
@@ -101,4 +130,4 @@ def _error_row(code: ErrorCode) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(_ERRORS.sub(lambda match: match[1] + error_table() + match[3], README.read_text()))
+    write()

@@ -70,15 +70,22 @@ async def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     """Unknown key, wrong type, bad value, missing file, in file and environment: a line each, in one run."""
     config = tmp_path / "gateway.toml"
     config.write_text(
-        f'[upstream]\nbase_url = "{ADT}"\nengin = "httpx"\n[listen]\nport = "many"\n'
-        f'[auth]\nmode = "file"\nfile.path = "{tmp_path}/none"\n'
+        f'[upstream]\nbase_url = "{ADT}"\nengin = "httpx"\nca_file = "{tmp_path}/none"\n'
+        f'[listen]\nport = "many"\n[auth]\nmode = "file"\nfile.path = "{tmp_path}"\n'
     )
     environ = {"ADT_GATEWAY_LIMITS__HEAD_TIMEOUT": "-1", "ADT_GATEWAY_NOPE__X": "1"}
     ended = await run("serve", "--config", str(config), environ=environ)
     assert ended.code == 2
     assert all(line.startswith("error: ") for line in ended.lines)
     keys = sorted(line.removeprefix("error: ").partition(": ")[0] for line in ended.lines)
-    assert keys == ["auth.file.path", "limits.head_timeout", "listen.port", "nope.x", "upstream.engin"]
+    assert keys == [
+        "auth.file.path",
+        "limits.head_timeout",
+        "listen.port",
+        "nope.x",
+        "upstream.ca_file",
+        "upstream.engin",
+    ]
     assert any("did you mean" in line and "engine" in line for line in ended.lines)
     assert any(line.endswith("(ADT_GATEWAY_LIMITS__HEAD_TIMEOUT)") for line in ended.lines)
     assert "Traceback" not in ended.err

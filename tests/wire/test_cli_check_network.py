@@ -1,11 +1,8 @@
-"""`adt-gateway check --online` on its way to the upstream: names, TCP, TLS, the proxy."""
+"""`adt-gateway check --online` on its way to the upstream: names, TCP, TLS."""
 
 import asyncio
 import datetime as dt
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from tests.support.checking import check, entra_jwt, static
 from tests.support.upstream import fault_upstream
 
 EVENT_ROUTES = faults.reply(200, b'{"value": []}')
+
 TOKEN = entra_jwt()
 
 
@@ -165,98 +163,3 @@ async def test_a_handshake_without_end() -> None:
         checked = await check(origin, auth=static(TOKEN), upstream=limit)
     assert checked.failed == ["tls"]
     assert checked.steps["tls"].message.endswith("no answer within 0.3 s")
-
-
-@dataclass
-class Proxy:
-    """A proxy that opens tunnels, or answers `refusal`; `heads` is what it was asked."""
-
-    refusal: bytes = b""
-    port: int = 0
-    heads: list[bytes] = field(default_factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
-            if self.refusal:
-                writer.write(b"HTTP/1.1 " + self.refusal + b"\r\nContent-Length: 0\r\n\r\n")
-            else:
-                host, _, port = head.split()[1].decode().rpartition(":")
-                beyond, to = await asyncio.open_connection(host, int(port))
-                writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-                await asyncio.gather(_pipe(reader, to), _pipe(beyond, writer))
-        writer.close()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-    writer.close()
-
-
-@asynccontextmanager
-async def running_proxy(refusal: bytes = b"") -> AsyncIterator[Proxy]:
-    """A proxy until the block ends."""
-    proxy = Proxy(refusal)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.ensure_future(proxy.serve(reader, writer)))
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def test_through_the_proxy(authority: trustme.CA, tmp_path: Path) -> None:
-    """Name and connection are the proxy's, TLS and request the upstream's; the proxy sees no token."""
-    async with fault_upstream(EVENT_ROUTES, tls=authority) as upstream, running_proxy() as proxy:
-        way = {
-            "base_url": upstream.origin,
-            "ca_file": tmp_path / "ca.pem",
-            "proxy": f"http://user:canary@127.0.0.1:{proxy.port}",
-        }
-        checked = await check(upstream.origin, auth=static(TOKEN), upstream=way)
-        assert len(upstream.requests) == 1
-    assert checked.code == 0
-    assert checked.steps["connection"].message == f"the proxy 127.0.0.1:{proxy.port} accepts connections"
-    assert checked.steps["tls"].message.endswith(f"through the proxy 127.0.0.1:{proxy.port}")
-    assert all(head.startswith(b"CONNECT ") for head in proxy.heads)
-    assert TOKEN.encode() not in b"".join(proxy.heads)
-    assert "canary" not in checked.text
-
-
-@pytest.mark.parametrize(
-    ("refusal", "advice"),
-    [
-        (b"407 Proxy Authentication Required", "the proxy's user and password into upstream.proxy"),
-        (b"403 No\x1b[31m", "allow CONNECT to this host and port"),
-    ],
-    ids=["407", "403"],
-)
-async def test_a_proxy_that_refuses(refusal: bytes, advice: str) -> None:
-    """A proxy that opens no tunnel: its answer, and what to do; no request is sent."""
-    async with running_proxy(refusal) as proxy:
-        way = {"base_url": "https://instance.invalid", "proxy": f"http://127.0.0.1:{proxy.port}"}
-        checked = await check("https://instance.invalid", auth=static(TOKEN), upstream=way)
-    assert checked.failed == ["tls"]
-    assert refusal[:3].decode() in checked.steps["tls"].message
-    assert advice in checked.steps["tls"].advice
-    assert len(proxy.heads) == 1
-
-
-async def test_a_proxy_that_is_not_there() -> None:
-    """The connection that fails is the proxy's, and its key is named."""
-    way = {"base_url": "https://instance.invalid", "proxy": "http://127.0.0.1:1"}
-    checked = await check("https://instance.invalid", auth=static(TOKEN), upstream=way)
-    assert checked.failed == ["connection"]
-    assert "upstream.proxy" in checked.steps["connection"].advice

@@ -3,6 +3,7 @@
 run      the steps in their order
 token    a token from the configured source, and whom it names
 traces   an export without spans
+mask     secrets that others say again
 """
 
 from gateway.cli.checkup.run import Checkup

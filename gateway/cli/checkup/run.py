@@ -3,6 +3,7 @@
 A step that needs an earlier one is skipped where that failed.
 """
 
+import asyncio
 import dataclasses
 import json
 import time
@@ -10,14 +11,19 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from gateway import online
-from gateway.access_log.redaction import MASK, redact
+from gateway._version import __version__
+from gateway.access_log.redaction import redact
 from gateway.certificates import read_sheet
+from gateway.cli.checkup.mask import Mask, header_secrets, proxy_secrets
 from gateway.cli.checkup.token import fetch_token
 from gateway.cli.checkup.traces import export_nothing, open_exporters
 from gateway.config import Settings
 from gateway.errors import normalise
-from gateway.online import Answer, Claims, Finding, Step, Way
+from gateway.exchange import RawHeaders
+from gateway.online import Answer, Claims, Finding, Reply, Step, Way
+from gateway.spans import environment
 from gateway.tokens import Token
+from gateway.upstream import Outbound, open_upstream
 
 _LONGEST: Final = 30.0
 """Seconds that anything of the upstream's is waited for, however long the gateway itself would."""
@@ -43,6 +49,12 @@ class Checkup:
         self._tell = tell
         self._way = Way.of(settings.upstream, longest=_LONGEST)
         self._exporters = open_exporters(settings.tracing, environ)
+        # Of what is sent to others: an issuer's own words are not shown.
+        self._secrets = {
+            *proxy_secrets(settings.upstream.proxy),
+            *header_secrets(environment.signal(environ, "HEADERS")),
+        }
+        self._mask = Mask(self._secrets)
         self._token: Token | None = None
         self._claims: Claims | None = None
         self._addresses: Sequence[online.Address] = ()
@@ -65,7 +77,7 @@ class Checkup:
             "clock", self._clock(), unless=None if self._answer else "there is no answer to read it in"
         )
         await self._step("traces", export_nothing(self._exporters, settings.tracing, self._environ))
-        await self._step("listeners", online.listeners(settings))
+        await self._step("listeners", online.look_at_listeners(settings))
 
     async def _step(self, name: str, work: Work, *, unless: str | None = None) -> Finding:
         self._begin(name)
@@ -74,23 +86,27 @@ class Checkup:
             work.close()
             finding = online.skipped(unless)
         else:
-            finding = self._without_token(await _guarded(work))
+            finding = self._masked(await _guarded(work))
         self._tell(Step(name, finding, time.monotonic() - started))
         return finding
 
-    def _without_token(self, finding: Finding) -> Finding:
+    def _masked(self, finding: Finding) -> Finding:
         """The other side may say again what it was sent."""
-        if self._token is None:
-            return finding
-        token = self._token.value
-        details = tuple(line.replace(token, MASK) for line in finding.details)
-        return dataclasses.replace(finding, message=finding.message.replace(token, MASK), details=details)
+        hide = self._mask.hide
+        return dataclasses.replace(
+            finding,
+            message=hide(finding.message),
+            details=tuple(map(hide, finding.details)),
+            advice=hide(finding.advice),
+        )
 
     async def _files(self) -> Finding:
-        return online.files(self._settings, self._environ, read_sheet, time.time())
+        return online.look_at_files(self._settings, self._environ, read_sheet, time.time())
 
     async def _fetch_token(self) -> Finding:
         finding, self._token, self._claims = await fetch_token(self._settings, self._environ)
+        if self._token is not None:
+            self._mask = Mask({*self._secrets, self._token.value})
         return finding
 
     async def _resolve(self) -> Finding:
@@ -105,17 +121,41 @@ class Checkup:
 
     async def _ask(self) -> Finding:
         try:
-            self._answer = await online.ask(self._way, self._token.value if self._token else None)
+            self._answer = await self._asked()
         except online.Unanswered as unanswered:
             return unanswered.finding
+        hide = self._mask.hide
+
+        def read_error(answer: Answer) -> tuple[str, str]:
+            code, message = _read_error(answer)
+            return hide(code), hide(message)
+
+        # Masked before anything is cut: of a secret that is cut, too little may be left to be known again.
+        headers = {name: hide(value) for name, value in self._answer.headers.items()}
         finding = online.judge(
-            self._answer,
-            _read_error,
+            dataclasses.replace(self._answer, headers=headers),
+            read_error,
             host=self._way.origin.authority,
             mode=self._settings.auth.mode,
             claims=self._claims,
         )
         return dataclasses.replace(finding, details=tuple(map(redact, finding.details)))
+
+    async def _asked(self) -> Answer:
+        """Through the engine that `serve` would use, with its own idea of which certificate is good."""
+        upstream = open_upstream(self._settings.upstream, origin=self._way.origin.text, version=__version__)
+
+        async def send(target: bytes, headers: RawHeaders, authorization: bytes | None) -> Reply:
+            return await upstream.round_trip(
+                Outbound("GET", target, headers, None, authorization=authorization)
+            )
+
+        try:
+            return await online.ask(self._way, send, self._token.value if self._token else None)
+        finally:
+            # What ends a request that was given up just now begins first, or its failure counts as forgotten.
+            await asyncio.sleep(0)
+            await upstream.aclose()
 
     async def _clock(self) -> Finding:
         assert self._answer is not None  # noqa: S101 - the step is skipped without one

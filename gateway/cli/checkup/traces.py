@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from gateway import online
+from gateway.access_log.redaction import redact
 from gateway.config import Tracing
 from gateway.config.origin import parse_url
 from gateway.online import Finding
@@ -20,6 +21,8 @@ from gateway.spans import environment
 
 _LONGEST: Final = 10.0
 """Seconds for one export with its retries; by default the exporter gives up after five."""
+_LARGEST: Final = 4_096
+"""Characters of what the library logs, which may repeat a collector."""
 _LIBRARY: Final = "opentelemetry"
 
 
@@ -77,6 +80,24 @@ def _collector(settings: Tracing, environ: Mapping[str, str]) -> str:
         return "the exporter"
 
 
+def _worded(record: logging.LogRecord) -> str:
+    """What a record says, bounded; of an exception its class."""
+    text, args = str(record.msg), record.args
+    if not args:
+        return text[:_LARGEST]
+    try:
+        if isinstance(args, Mapping):
+            return (text % {name: _told(arg) for name, arg in args.items()})[:_LARGEST]
+        return (text % tuple(map(_told, args)))[:_LARGEST]
+    except Exception:  # noqa: BLE001 - a library's mistake must not end the export that it tells of
+        return text[:_LARGEST]
+
+
+def _told(arg: object) -> object:
+    # The text of an exception holds the endpoint with its query; its class says enough.
+    return type(arg).__name__ if isinstance(arg, Exception) else arg
+
+
 @contextmanager
 def _overheard() -> Iterator[list[str]]:
     """What the library logs meanwhile, kept out of standard error."""
@@ -84,11 +105,7 @@ def _overheard() -> Iterator[list[str]]:
 
     class _Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            # The text of an exception holds the endpoint with its query; its class says enough.
-            args = record.args if isinstance(record.args, tuple) else ()
-            shown = tuple(type(arg).__name__ if isinstance(arg, Exception) else arg for arg in args)
-            text = str(record.msg) % shown
-            said.append(text.partition(", retrying")[0].rstrip("."))
+            said.append(redact(_worded(record)).partition(", retrying")[0].rstrip("."))
 
     logger, keeper = logging.getLogger(_LIBRARY), _Keeper()
     before, logger.propagate = logger.propagate, False
