@@ -227,3 +227,7 @@ class ClientLeft(Exception):
 
 class ResponseCut(Exception):
     """The response broke after its head was relayed: the connection must be cut, never ended politely."""
+
+
+OF_THE_APP = frozenset({RequestInvalid.code, RequestTooLarge.code, RequestTimeout.code})
+"""Ways in which an attempt ends that say nothing of the upstream: the app's own request broke it."""

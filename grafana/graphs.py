@@ -186,14 +186,6 @@ def table(
     `columns` are the fields in their order, with their titles: labels, and `Value`, or `Value #A`, `Value #B`
     where there are several queries. `units` are those of columns that differ from `unit`, by title.
     """
-    shown = {
-        "id": "organize",
-        "options": {
-            "excludeByName": {"Time": True},
-            "indexByName": {name: index for index, name in enumerate(columns)},
-            "renameByName": dict(columns),
-        },
-    }
     return Panel(
         kind="table",
         title=title,
@@ -207,7 +199,7 @@ def table(
         custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
         defaults={"color": {"mode": "thresholds"}, "thresholds": thresholds(PLAIN), "noValue": empty},
         overrides=[_in_unit(name, other) for name, other in (units or {}).items()],
-        transformations=[{"id": "merge", "options": {}}, shown],
+        transformations=[{"id": "merge", "options": {}}, _organized(columns)],
         options={
             "frameIndex": 0,
             "cellHeight": "sm",
@@ -215,6 +207,17 @@ def table(
             "sortBy": [{"displayName": sort, "desc": True}] if sort else [],
         },
     )
+
+
+def _organized(columns: Mapping[str, str]) -> Json:
+    return {
+        "id": "organize",
+        "options": {
+            "excludeByName": {"Time": True},
+            "indexByName": {name: index for index, name in enumerate(columns)},
+            "renameByName": dict(columns),
+        },
+    }
 
 
 def _in_unit(column: str, unit: str) -> Json:

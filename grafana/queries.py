@@ -6,8 +6,14 @@ RANGE = "$__range"
 """The whole time range of the dashboard."""
 
 UNFINISHED = 'status=~"notstarted|running|cancelling"'
-BAD_ATTEMPT = 'error_type!~"|4.."'
-"""Attempts at ADT that got 5xx or no whole answer: 4xx is an answer, and a cancelled attempt has no type."""
+_OF_THE_APP = "GatewayRequest(Invalid|TooLarge|Timeout)"
+BAD_ATTEMPT = f'error_type!~"|4..|{_OF_THE_APP}"'
+"""Attempts at ADT that got 5xx or no whole answer.
+
+4xx is an answer, a cancelled attempt has no type, and what the app's own request broke says nothing of ADT.
+"""
+NO_WHOLE_ANSWER = f'error_type!~"|[45]..|{_OF_THE_APP}"'
+"""Of these, the attempts without a whole answer."""
 
 _TARGET = 'job=~"$job", instance=~"$instance"'
 

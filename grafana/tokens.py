@@ -6,6 +6,8 @@ from grafana.panels import BAD, OK, WARN, Query, coloured, stat
 from grafana.queries import RANGE, counted, events, increase, quantile, rate, select, total
 
 _EXPIRY = "adt_gateway_token_expiry_timestamp_seconds"
+_ENDS = f"({select(_EXPIRY)} < Inf)"
+"""Without the tokens that never end: an infinite time is drawn nowhere, and is no date."""
 _REFRESHES = "adt_gateway_token_refreshes_total"
 _REFRESH = "adt_gateway_token_refresh_duration_seconds"
 _UNAVAILABLE = 'error_code="GatewayTokenUnavailable"'
@@ -15,9 +17,9 @@ LEFT = stat(
     "Token ends in",
     "Time until the token in use ends, the shortest of the chosen gateways. It is renewed at half its life, "
     "so a token of an hour comes below five minutes only where the renewals fail; one of a few minutes does "
-    "so always. Below zero: it has ended. No data: there was no token yet, or the gateway does not own one "
-    "(auth.mode passthrough or none).",
-    Query(f"min({select(_EXPIRY)} - time())"),
+    "so always. Below zero: it has ended. No data: there was no token yet, or it never ends, or the gateway "
+    "does not own one (auth.mode passthrough or none).",
+    Query(f"min({_ENDS} - time())"),
     "s",
     steps=_LIFE,
     empty="no token",
@@ -25,11 +27,9 @@ LEFT = stat(
 LIFE = lines(
     "Time until the token ends",
     "A saw tooth: up at each renewal, down to about half the token's life. Falling below that: the renewals "
-    "fail. No line: there was no token yet, or the gateway does not own one (auth.mode passthrough or none).",
-    Query(
-        f"min by (instance, source) ({select(_EXPIRY)} - time())",
-        "{{instance}} ({{source}})",
-    ),
+    "fail. No line: there was no token yet, or it never ends, or the gateway does not own one (auth.mode "
+    "passthrough or none).",
+    Query(f"min by (instance, source) ({_ENDS} - time())", "{{instance}} ({{source}})"),
     "s",
     steps=((None, BAD), (300, OK)),
 )
@@ -90,8 +90,8 @@ TOKEN = Row(
         table(
             "Tokens",
             "The token of each gateway: its source (auth.mode), and when it ends. Empty: there was no token "
-            "yet, or the gateways do not own one.",
-            Query(f"max by (instance, source) ({select(_EXPIRY)}) * 1000"),
+            "yet, or it never ends, or the gateways do not own one.",
+            Query(f"max by (instance, source) {_ENDS} * 1000"),
             "dateTimeFromNow",
             {"instance": "Gateway", "source": "Source", "Value": "Ends"},
             empty="no token",

@@ -3,11 +3,20 @@
 from grafana.board import Row
 from grafana.graphs import bars, heatmap, lines
 from grafana.panels import BAD, OK, WARN, Query, stat
-from grafana.queries import BAD_ATTEMPT, counted, events, increase, quantile, rate, share, total
+from grafana.queries import (
+    BAD_ATTEMPT,
+    NO_WHOLE_ANSWER,
+    counted,
+    events,
+    increase,
+    quantile,
+    rate,
+    share,
+    total,
+)
 from grafana.traffic import STATUS_COLOURS, by_status, quantiles
 
 _CLIENT = "http_client_request_duration_seconds"
-_NO_WHOLE_ANSWER = 'error_type!~"|[45].."'
 _REFUSED = 'http_response_status_code=~"401|403"'
 
 BY_STATUS = lines(
@@ -77,8 +86,8 @@ GLANCE = Row(
         stat(
             "Could not be sent or answered",
             "Attempts without a whole answer in the time range: ADT was not reached, did not answer in "
-            "time, or the connection broke. 'Failed attempts by cause' says which.",
-            Query(counted(f"{_CLIENT}_count", _NO_WHOLE_ANSWER)),
+            "time, or the connection broke; not because of the app. 'Failed attempts by cause' says which.",
+            Query(counted(f"{_CLIENT}_count", NO_WHOLE_ANSWER)),
             "short",
             steps=((None, OK), (1, WARN)),
             width=5,
@@ -101,8 +110,9 @@ ATTEMPTS = Row(
         bars(
             "Failed attempts by cause",
             "Attempts that got 5xx or no whole answer, by status or by the gateway's error code, and by "
-            "host. The first of a kind counts too. '_OTHER' is what came after the 120 label sets that a "
-            "gateway keeps. Empty: none failed.",
+            "host. The first of a kind counts too. What the app's own request broke is not in it. '5xx' and "
+            "'_OTHER' are rare ones, and what came after the 120 label sets that a gateway keeps. Empty: "
+            "none failed.",
             Query(
                 total(events(f"{_CLIENT}_count", BAD_ATTEMPT), "error_type", "server_address"),
                 "{{error_type}} {{server_address}}",

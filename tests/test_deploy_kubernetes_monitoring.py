@@ -1,7 +1,13 @@
 """The manifests for the Prometheus Operator and Grafana: what is scraped, the rules, the dashboards."""
 
-import pytest
+import json
+import subprocess
+from pathlib import Path
 
+import pytest
+import yaml
+
+from tests.support.docs import blocks
 from tests.support.kubernetes import (
     KUBERNETES,
     ROOT,
@@ -14,6 +20,7 @@ from tests.support.kubernetes import (
     pod_template,
     rule_groups,
 )
+from tests.support.programs import require_program
 
 POD_MONITOR = {"namespaceSelector": {"any"}, "selector": {"matchExpressions"}, "podMetricsEndpoints": None}
 ENDPOINT = {"port", "path", "interval", "relabelings"}
@@ -91,3 +98,58 @@ def test_pod_monitor_finds_the_gateway(monitoring: list[Object], workload_manife
     assert {"targetLabel": "job", "replacement": "adt-gateway"} in endpoint["relabelings"]
     pod_template(workload)["metadata"]["labels"].pop("adt-gateway/mode")
     assert _targets(monitor, workload) == []
+
+
+def _pod(address: str, phase: str, *, container: str = "adt-gateway", port: str = "metrics") -> Object:
+    """A container's port as Prometheus discovers it in a cluster (kubernetes_sd_config, role pod)."""
+    discovered = {
+        "namespace": "shop",
+        "pod_name": f"pod-{address}",
+        "pod_phase": phase,
+        "pod_container_name": container,
+        "pod_container_port_name": port,
+    }
+    labels = {f"__meta_kubernetes_{name}": value for name, value in discovered.items()}
+    return {"targets": [f"{address}:9464"], "labels": labels}
+
+
+PODS = (
+    _pod("10.0.0.1", "Running"),
+    _pod("10.0.0.2", "Running", container="app"),
+    _pod("10.0.0.3", "Running", port="data"),
+    _pod("10.0.0.4", "Pending"),
+    _pod("10.0.0.5", "Succeeded"),
+    _pod("10.0.0.6", "Failed"),
+)
+
+
+def _relabelled(config: Path, job: str) -> list[dict[str, str]]:
+    """The labels that each of `PODS` has after relabelling; none for what is dropped."""
+    program = require_program("promtool", "apt-get install prometheus")
+    # It looks for targets as long as it may; a busy machine may need more than a second to find the first.
+    for seconds in (1, 5, 25):
+        command = [program, "check", "service-discovery", f"--timeout={seconds}s", str(config), job]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+        assert told.returncode == 0, told.stderr
+        targets = json.loads(told.stdout) or []
+        if len(targets) == len(PODS):
+            return [target["labels"] for target in targets]
+    raise AssertionError(told.stdout)
+
+
+def test_targets_without_the_operator(tmp_path: Path) -> None:
+    """The README's scrape job keeps the gateways of pods that go on, and no port of a pod that ended."""
+    text = (KUBERNETES / "README.md").read_text()
+    (config,) = [yaml.safe_load(block) for block in blocks(text, "yaml") if "scrape_configs:" in block]
+    (job,) = config["scrape_configs"]
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    job["static_configs"] = list(PODS)
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+    kept = [labels for labels in _relabelled(path, job["job_name"]) if labels]
+    told = {(labels["job"], labels["instance"], labels["namespace"], labels["pod"]) for labels in kept}
+    assert told == {
+        ("adt-gateway", "10.0.0.1:9464", "shop", "pod-10.0.0.1"),
+        ("adt-gateway", "10.0.0.4:9464", "shop", "pod-10.0.0.4"),
+    }
+    assert len(kept) == len(told)

@@ -38,6 +38,22 @@ def test_labels_come_from_matchers_groups_and_joins() -> None:
     assert promql.values_in(expression) == {("y", "f", "g")}
 
 
+@pytest.mark.parametrize(
+    ("expression", "labels"),
+    [
+        ("sum by (a) (x and on (b) y)", {"x": {"a", "b"}, "y": {"b"}}),
+        ("sum by (a) (x unless y{c='d'})", {"x": {"a"}, "y": {"c"}}),
+        ("sum by (a) (x or on (b) y)", {"x": {"a", "b"}, "y": {"a", "b"}}),
+        ("sum by (a) (x and on (b) max by (c) (y unless z))", {"x": {"a", "b"}, "y": {"b", "c"}, "z": set()}),
+    ],
+)
+def test_what_only_chooses_needs_only_what_it_is_matched_by(
+    expression: str, labels: dict[str, set[str]]
+) -> None:
+    """The right side of `and` and `unless` gives the result no labels, so what is above asks none of it."""
+    assert promql.labels_by_metric(expression) == labels
+
+
 def test_variables_of_grafana_are_filled_in() -> None:
     """Durations become durations, their forms in seconds numbers, other variables names; `$1` stays."""
     text = 'rate(x{job=~"$job",i=~"${instance:regex}"}[$__rate_interval]) * $__range_s'

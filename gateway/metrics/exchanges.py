@@ -35,8 +35,8 @@ def _exemplar(exchange: Exchange) -> Exemplar:
 
 
 def _coarse_duration(values: LabelValues) -> LabelValues:
-    failed = labels.OTHER_HTTP if values[3] else ""
-    return (labels.OTHER_HTTP, UNMATCHED, labels.OTHER_HTTP, failed, *values[4:])
+    error_type = labels.coarse_error_type(values[3])
+    return (labels.OTHER_HTTP, UNMATCHED, labels.OTHER_HTTP, error_type, *values[4:])
 
 
 def _coarse_error(values: LabelValues) -> LabelValues:

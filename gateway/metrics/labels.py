@@ -1,5 +1,6 @@
 """Closed label sets: whatever a peer sends, the number of series stays bounded."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -7,10 +8,14 @@ from typing import Generic, TypeVar
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from gateway import failures
+
 OTHER_HTTP = "_OTHER"
 """The HTTP semantic conventions' name for a method, status or error type outside the known ones."""
 OTHER = "other"
 """The same for error codes, reasons and sources."""
+ERROR_CLASSES: Mapping[str, str] = MappingProxyType({"4": "4xx", "5": "5xx"})
+"""Error types of statuses that are not told one by one, by the first digit; a 4xx is no failure of ADT's."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
 TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
@@ -37,6 +42,7 @@ ACTIVE_JOBS = (*JOB_STATUSES, "unknown")
 _METHODS = frozenset(METHODS)
 _STATUSES = {int(status): str(int(status)) for status in HTTPStatus}
 _STATUS_TEXTS = frozenset(_STATUSES.values())
+_ERROR_STATUS = re.compile(r"([45])[0-9]{2}")
 
 
 def method(name: str) -> str:
@@ -52,6 +58,13 @@ def status(code: int | None) -> str:
 def job_status(kind: str, text: str) -> str:
     """A status of this kind of job, or `unknown`: the service's enums are extensible."""
     return text if text in JOB_STATUSES[kind] else UNKNOWN_STATUS
+
+
+def coarse_error_type(value: str) -> str:
+    """One of few values for each of the closed set; failures of ADT's stay apart from what is none."""
+    if not value or value in failures.OF_THE_APP:
+        return value
+    return ERROR_CLASSES.get(value[0], OTHER_HTTP)
 
 
 def one_of(known: Iterable[str], value: str) -> str:
@@ -72,9 +85,12 @@ class ErrorCodes:
         return code if code in self.known else OTHER
 
     def error_type(self, value: str | None) -> str:
-        """`error.type`: a code of the gateway's, a registered status, `_OTHER`, or empty."""
+        """`error.type`: a code of the gateway's, a registered status or its class, `_OTHER`, or empty."""
         text = value or ""
-        return text if text in self._error_types else OTHER_HTTP
+        if text in self._error_types:
+            return text
+        status = _ERROR_STATUS.fullmatch(text)
+        return OTHER_HTTP if status is None else ERROR_CLASSES[status[1]]
 
 
 Child = TypeVar("Child", bound=MetricWrapperBase)

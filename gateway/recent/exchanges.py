@@ -15,10 +15,6 @@ from gateway.recent.errors import Errors
 from gateway.recent.steps import STEP, WINDOW, Steps
 
 _FIRST_SERVER_ERROR = 500
-_OF_THE_APP = frozenset(
-    {failures.RequestInvalid.code, failures.RequestTooLarge.code, failures.RequestTimeout.code}
-)
-"""Ways in which an attempt ends that say nothing of the upstream."""
 _NANOSECONDS = 1e9
 
 Json = dict[str, Any]
@@ -82,7 +78,7 @@ class Recent:
                 self._failing_since = ended
             self._in_a_row += 1
             self._error_type = attempt.error_type
-        elif self._in_a_row and not attempt.cancelled and attempt.error_type not in _OF_THE_APP:
+        elif self._in_a_row and not attempt.cancelled and attempt.error_type not in failures.OF_THE_APP:
             self._in_a_row = 0
 
     def upstream_health(self) -> UpstreamHealth:
@@ -107,7 +103,7 @@ class Recent:
 
 def _failed(attempt: Attempt) -> bool:
     """Whether an error is the upstream's: not that of a client that left, nor of its request."""
-    if attempt.cancelled or attempt.error_type in _OF_THE_APP:
+    if attempt.cancelled or attempt.error_type in failures.OF_THE_APP:
         return False
     status = attempt.status
     # A status below 500 is a failure where something else went wrong after it.

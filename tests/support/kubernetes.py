@@ -28,6 +28,13 @@ Object = dict[str, Any]
 """One object of the API, or a part of it."""
 
 _GENERATED = "# Written by python -m tests.support.kubernetes from {}; do not edit.\n"
+_RUNBOOKS = """\
+# runbook_url is relative to this repository, which has no address that all can reach. Put yours in front:
+#
+#   kubectl kustomize deploy/kubernetes/overlays/monitoring \\
+#     | sed 's|runbook_url: docs/|runbook_url: https://git.example/adt-gateway/blob/main/docs/|' \\
+#     | kubectl apply --server-side -f -
+"""
 
 
 def build(folder: Path) -> list[Object]:
@@ -181,9 +188,9 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Readable.add_representer(str, _represent_text)
 
 
-def _written(document: Object, source: str) -> str:
+def _written(document: Object, source: str, note: str = "") -> str:
     text = yaml.dump(document, Dumper=_Readable, sort_keys=False, width=110, allow_unicode=True)
-    return _GENERATED.format(source) + text
+    return _GENERATED.format(source) + note + text
 
 
 def cron_job() -> str:
@@ -212,7 +219,7 @@ def prometheus_rule() -> str:
         "metadata": {"name": "adt-gateway"},
         "spec": {"groups": rule_groups()},
     }
-    return _written(rule, "deploy/prometheus/rules")
+    return _written(rule, "deploy/prometheus/rules", _RUNBOOKS)
 
 
 GENERATED: Mapping[Path, Callable[[], str]] = MappingProxyType(

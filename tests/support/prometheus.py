@@ -110,12 +110,10 @@ class Prometheus:
         self, read: Callable[[], Awaitable[Read]], holds: Callable[[Read], object], within: float = GUARD
     ) -> Read:
         """Read again and again until it holds; what was read then. AssertionError tells the last one."""
-        seen = await read()
         deadline = time.monotonic() + within
-        while not holds(seen):
+        while not holds(seen := await read()):
             assert time.monotonic() < deadline, f"still after {within:g} s: {seen!r}"
             await asyncio.sleep(PAUSE)
-            seen = await read()
         return seen
 
     async def until_series(self, expression: str, holds: Callable[[float], object] = lambda _: True) -> None:
@@ -136,8 +134,7 @@ class Prometheus:
         await self.until(fewest, lambda count: count >= times)
 
     async def _get(self, path: str, **parameters: str | float) -> Any:
-        answer = await self.api.get(path, params=parameters)
-        told = answer.json()
+        told = (await self.api.get(path, params=parameters)).json()
         assert told["status"] == "success", (path, parameters, told)
         assert not told.get("warnings"), (path, parameters, told)
         return told["data"]
@@ -188,15 +185,9 @@ async def running_prometheus(
     else their durations are divided by it. Skips the test where the program is missing.
     """
     program = require_program("prometheus", "apt-get install prometheus")
-    file = folder / "prometheus.yml"
-    file.write_text(configuration((DEPLOYED / "prometheus.yml").read_text(), targets, interval))
-    (folder / "rules").mkdir()
-    for rules in sorted((DEPLOYED / "rules").glob("*.yml")):
-        text = rules.read_text()
-        (folder / "rules" / rules.name).write_text(text if factor == 1 else lapsed(text, factor))
     process = await asyncio.create_subprocess_exec(
         program,
-        f"--config.file={file}",
+        f"--config.file={_configured(folder, targets, factor, interval)}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:0",
         "--enable-feature=exemplar-storage",
@@ -220,6 +211,17 @@ async def running_prometheus(
         await process.wait()
         if draining is not None:
             await draining
+
+
+def _configured(folder: Path, targets: Mapping[str, str], factor: float, interval: str) -> Path:
+    """Write configuration and rules into the folder; the configuration's file."""
+    file = folder / "prometheus.yml"
+    file.write_text(configuration((DEPLOYED / "prometheus.yml").read_text(), targets, interval))
+    (folder / "rules").mkdir()
+    for rules in sorted((DEPLOYED / "rules").glob("*.yml")):
+        text = rules.read_text()
+        (folder / "rules" / rules.name).write_text(text if factor == 1 else lapsed(text, factor))
+    return file
 
 
 async def _address(stream: asyncio.StreamReader, log: list[str]) -> str:

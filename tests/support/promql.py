@@ -18,6 +18,8 @@ _NUMBERS = re.compile(r"_(?:ms|s)$")
 _VARIABLE = re.compile(
     r"\$\{(?P<braced>\w+)(?::\w+)?\}|\$(?P<plain>[A-Za-z_]\w*)|\[\[(?P<old>\w+)(?::\w+)?\]\]"
 )
+_CHOOSING = frozenset({"and", "unless"})
+"""Operators whose right side only says which series of the left stay; it gives the result no labels."""
 _DURATIONS = frozenset({"__rate_interval", "__interval", "__range"})
 
 
@@ -58,12 +60,18 @@ def labels_by_metric(expression: str) -> dict[str, set[str]]:
     return found
 
 
+def matchers_in(expression: str) -> Iterator[tuple[str, promql.Matcher]]:
+    """Every matcher, with the metric that it stands at. Raises ValueError as `metrics_in`."""
+    for name, matchers, _ in _uses(promql.parse(expression), frozenset()):
+        for matcher in matchers:
+            yield name, matcher
+
+
 def values_in(expression: str) -> set[tuple[str, str, str]]:
     """Metric, label and value of each matcher `label="value"`. Raises ValueError as `metrics_in`."""
     return {
         (name, matcher.name, matcher.value)
-        for name, matchers, _ in _uses(promql.parse(expression), frozenset())
-        for matcher in matchers
+        for name, matcher in matchers_in(expression)
         if matcher.op == promql.MatchOp.Equal
     }
 
@@ -81,8 +89,9 @@ def _uses(node: object, above: frozenset[str]) -> Iterator[Use]:
         case promql.BinaryExpr():
             matching = node.modifier.matching if node.modifier else None
             named = frozenset(matching.labels) if matching else frozenset()
+            chooses = str(node.op) in _CHOOSING
             yield from _uses(node.lhs, above | named)
-            yield from _uses(node.rhs, above | named)
+            yield from _uses(node.rhs, named if chooses else above | named)
         case promql.Call():
             for argument in node.args:
                 yield from _uses(argument, above)
