@@ -48,11 +48,7 @@ async def open_gateway(
     recent = Recent(_upstream_codes(settings))
     drain = Drain()
     async with AsyncExitStack() as stack:
-        spans = Spans.create(settings.tracing, environ, upstream=origin.text, version=__version__)
-        stack.push_async_callback(spans.shutdown, FLUSH_SECONDS)
-        metrics.watch_spans(
-            dropped=lambda: spans.spans_dropped, export_failures=lambda: spans.export_failures
-        )
+        spans = _open_spans(settings, environ, origin, metrics, stack)
         metrics.watch_log(dropped=lambda: log.dropped)
         tokens = await _open_tokens(settings, environ, spans, metrics, stack)
         upstream = open_upstream(settings.upstream, origin=origin.text, version=__version__)
@@ -89,6 +85,15 @@ def _every_path_to(proxy: Proxy) -> Starlette:
     app.router.default = proxy
     app.router.redirect_slashes = False
     return app
+
+
+def _open_spans(
+    settings: Settings, environ: Mapping[str, str], origin: Origin, metrics: Metrics, stack: AsyncExitStack
+) -> Spans:
+    spans = Spans.create(settings.tracing, environ, upstream=origin.text, version=__version__)
+    stack.push_async_callback(spans.shutdown, FLUSH_SECONDS)
+    metrics.watch_spans(dropped=lambda: spans.spans_dropped, export_failures=lambda: spans.export_failures)
+    return spans
 
 
 async def _open_tokens(

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from gateway._version import __version__
-from gateway.admin import Health
+from gateway.admin import Health, brief
 from gateway.config import Settings
 from gateway.drain import Drain
 from gateway.job_requests import JobsSide
@@ -31,11 +31,11 @@ class LedgerView:
 
     def jobs(
         self, kinds: Collection[str], statuses: Collection[str], limit: int
-    ) -> tuple[Sequence[Json], int]:
+    ) -> tuple[Iterable[Json], int]:
         """At most `limit` jobs of these kinds in these statuses, the newest first, and how many there are."""
         counts = self.ledger.snapshot().counts
         total = sum(counts.get(pair, 0) for pair in product(set(kinds), set(statuses)))
-        return [job_view(record) for record in self._newest(kinds, statuses, limit, total)], total
+        return map(job_view, self._newest(kinds, statuses, limit, total)), total
 
     def _newest(
         self, kinds: Collection[str], statuses: Collection[str], limit: int, total: int
@@ -53,6 +53,10 @@ class LedgerView:
             return unfinished[:limit]
         newest = chosen(self.ledger.newest(limit))
         return newest if len(newest) == min(limit, total) else chosen(self.ledger.jobs())[:limit]
+
+    def unfinished(self, limit: int) -> Sequence[Json]:
+        """At most `limit` of the jobs that have not ended, newest first."""
+        return [job_view(record) for record in islice(reversed(self.ledger.unfinished()), limit)]
 
     def job(self, kind: str, job_id: str) -> Json | None:
         """One job, or None."""
@@ -84,7 +88,7 @@ def health(settings: Settings, tokens: Tokens | None, recent: Recent, drain: Dra
 def _of_token(state: TokenState) -> str:
     """What an operator wants to know: for how long it holds, what is wrong, when it is tried again."""
     if state.valid:
-        life = "does not expire" if state.expires_in is None else f"for another {_words(state.expires_in)}"
+        life = "does not expire" if state.expires_in is None else f"for another {brief(state.expires_in)}"
         held = f"valid, {life}"
     elif state.failures == 0:
         return "the first token is being fetched" if state.refreshed_on is None else "expired, being renewed"
@@ -94,14 +98,14 @@ def _of_token(state: TokenState) -> str:
         return held
     times = "once" if state.failures == 1 else f"{state.failures} times in a row"
     why = (state.message or state.reason or "").rstrip(".")
-    again = "trying now" if not state.next_try_in else f"next try in {_words(state.next_try_in)}"
+    again = "trying now" if not state.next_try_in else f"next try in {brief(state.next_try_in)}"
     return f"{held}; the refresh failed {times}: {why}; {again}"
 
 
 def _of_upstream(seen: UpstreamHealth) -> str:
-    window = _words(WINDOW)
+    window = brief(WINDOW)
     if seen.failing_for is not None:
-        since = f"{_words(seen.failing_for)} ago"
+        since = f"{brief(seen.failing_for)} ago"
         if seen.in_a_row == 1:
             return f"the last attempt failed {since} with {seen.error_type}"
         return f"the last {seen.in_a_row} attempts failed, the first {since}, the last with {seen.error_type}"
@@ -109,14 +113,6 @@ def _of_upstream(seen: UpstreamHealth) -> str:
         return f"answers; {seen.failed} of {seen.attempts} attempts failed in the last {window}"
     attempts = "1 attempt" if seen.attempts == 1 else f"{seen.attempts or 'no'} attempts"
     return f"no failure in the last {window} ({attempts})"
-
-
-def _words(seconds: float) -> str:
-    """A duration for people, in its largest unit."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or seconds == size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
 
 
 class Status:

@@ -1,13 +1,11 @@
-"""The parts of the status page: verdict, figures, plots, the time line, words and links."""
+"""The parts of the status page: verdict, figures, plots, words and links."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from gateway.admin.page import latest, links, plots, words
-from gateway.admin.page.timeline import ENDED, SHOWN, Bar, timeline
+from gateway.admin.page import links, plots, words
 from gateway.admin.page.traffic import traffic
 from gateway.admin.page.verdict import verdict
 from tests.support import glance
@@ -79,7 +77,7 @@ def test_traffic() -> None:
     """The figures are the window's, p50 and p95 the newest step's; each plot says its peak in words."""
     said = traffic(glance.busy(requests=400, failed=6), 10)
     assert (said.requests, said.failed, said.share) == (400, 6, "1.5 %")
-    assert (said.p50, said.p95, said.latest) == ("12 ms", "48 ms", NOW - 20)
+    assert (said.p50, said.p95) == ("12 ms", "48 ms")
     latencies, failures, rates = said.plots
     assert (latencies.top, failures.top, rates.top) == ("50 ms", "2 %", "50/s")
     assert latencies.description == "The highest p95 is 48 ms at 20:26:20 UTC."
@@ -108,88 +106,6 @@ def test_ceiling(highest: float, top: float) -> None:
     assert plots.ceiling(highest, 1.0) == top
 
 
-def one(*jobs: Mapping[str, Any]) -> Any:
-    return timeline(jobs, len(jobs), NOW, glance.UI)
-
-
-def test_a_bar() -> None:
-    """A bar reaches from created to finished on an axis that ends now; its pale part is the waiting."""
-    line = one(glance.job())
-    assert (line.span, line.half) == ("1 min", "30 s")
-    assert line.rows[0].bar == Bar(start=30.0, width=53.33, waiting=13.33, is_cut=False)
-    assert line.rows[0].took == "32 s"
-
-
-def test_a_job_that_runs_reaches_to_now() -> None:
-    """Without an end a bar ends at now, and its duration is counted on."""
-    [row] = one(glance.running()).rows
-    assert row.bar.start + row.bar.width == 100
-    assert (row.took, row.is_over) == (None, False)
-
-
-def test_one_old_job_does_not_flatten_the_others() -> None:
-    """The axis shows where most jobs began; what ended before it has no bar, what still runs is cut."""
-    old = {"createdDateTime": "2026-04-01T00:00:00.0000000Z"}
-    ended = glance.job("old", **old, finishedDateTime="2026-04-01T01:00:00.0000000Z", durationSeconds=3600.0)
-    line = one(*(glance.job(str(n)) for n in range(8)), ended, glance.running("stuck", **old))
-    assert line.span == "1 min"
-    assert line.rows[-2].bar is None
-    assert (line.rows[-1].bar.is_cut, line.rows[-1].bar.start, line.rows[-1].bar.width) == (True, 0, 100)
-
-
-def test_times_that_make_no_sense() -> None:
-    """A job created in the future, or that ended before it began, still has a bar on the axis."""
-    future = glance.running("early", createdDateTime="2026-05-28T21:00:00.0000000Z")
-    backwards = glance.job("odd", finishedDateTime="2026-05-28T20:25:00.0000000Z", durationSeconds=None)
-    for row in one(future, backwards).rows:
-        assert row.bar is None or (row.bar.start >= 0 and 0 < row.bar.width <= 100)
-    assert one(backwards).rows[0].took == "0.0 s"
-
-
-def test_a_job_without_times() -> None:
-    """What the service does not tell is what the gateway saw, and is marked so."""
-    [row] = one(glance.job(createdDateTime=None, finishedDateTime=None, durationSeconds=None)).rows
-    assert (row.is_first_seen, row.took) == (True, "32 s")
-
-
-def test_a_status_of_a_later_version() -> None:
-    """A job in an unknown status is over once it has a finished time."""
-    rows = one(glance.job(status="unknown"), glance.running(status="unknown")).rows
-    assert [row.is_over for row in rows] == [True, False]
-
-
-class Ledger:
-    """Jobs as `JobsView` gives them, newest first."""
-
-    statuses: Mapping[str, Collection[str]] = {
-        "import": ("running", "unknown", *sorted(ENDED)),
-        "deletion": ("running",),
-    }
-
-    def __init__(self, *jobs: dict[str, Any]) -> None:
-        self._jobs = jobs
-
-    def jobs(
-        self, kinds: Collection[str], statuses: Collection[str], limit: int
-    ) -> tuple[Sequence[Mapping[str, object]], int]:
-        found = [job for job in self._jobs if job["kind"] in kinds and job["status"] in statuses]
-        return found[:limit], len(found)
-
-    def job(self, kind: str, job_id: str) -> Mapping[str, object] | None:
-        raise AssertionError((kind, job_id))
-
-
-def test_unfinished_jobs_come_first() -> None:
-    """An old job that still runs is before the newest that ended; each is there once."""
-    finished = [glance.job(str(n)) for n in range(SHOWN + 10)]
-    strange = glance.running("strange", status="unknown")
-    shown, total = latest(
-        Ledger(glance.running("young"), finished[0], strange, *finished[1:], glance.running("old"))
-    )
-    assert [job["id"] for job in shown[:4]] == ["young", "old", "strange", "0"]
-    assert (len(shown), total) == (SHOWN, SHOWN + 13)
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -200,6 +116,14 @@ def test_unfinished_jobs_come_first() -> None:
 def test_duration(seconds: float, text: str) -> None:
     """A duration is told in its two largest units, cut and not rounded: a countdown must not promise more."""
     assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(60, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (86_400, "1 d"), (0, "0 s")]
+)
+def test_brief(seconds: float, text: str) -> None:
+    """A second unit that says nothing is left out."""
+    assert words.brief(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,13 @@ def test_inbound_header(header: str, tmp_path: Path) -> None:
 def test_static_token(tmp_path: Path) -> None:
     """A fixed token has the syntax of a bearer token."""
     assert problems(tmp_path, "auth.mode = 'static'\nauth.static.token = 'a.b-c_d~e+f/g=='") == []
+
+
+def test_a_token_file_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    """A path that cannot be looked at is one problem that says why; a file that is only missing is none."""
+    path = tmp_path / ("x" * 300)
+    fault = "the file cannot be read: File name too long"
+    assert problems(tmp_path, f"auth.mode = 'file'\nauth.file.path = '{path}'") == [
+        f"auth.file.path: {fault} (config.toml)"
+    ]
+    assert problems(tmp_path, f"auth.mode = 'file'\nauth.file.path = '{tmp_path}/none'") == []

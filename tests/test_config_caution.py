@@ -59,6 +59,14 @@ def test_a_token_file_that_is_not_there_yet(tmp_path: Path) -> None:
     assert warnings(loaded, {}) == ()
 
 
+def test_a_token_file_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    """A path that became unusable after it was accepted is told with the reason, not taken for missing."""
+    loaded = settings(tmp_path, f"auth.mode = 'file'\nauth.file.path = '{tmp_path}/folder/token'")
+    (tmp_path / "folder").write_text("no directory any more")
+    told = "auth.file.path: the file cannot be read: Not a directory; the gateway is not ready until it can"
+    assert warnings(loaded, {}) == (told,)
+
+
 def test_proxy_without_password(tmp_path: Path) -> None:
     """A proxy without credentials is no secret."""
     assert warnings(settings(tmp_path, "upstream.proxy = 'http://proxy.example:3128'"), {}) == ()

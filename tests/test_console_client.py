@@ -234,7 +234,16 @@ async def test_tls(tmp_path: Path) -> None:
     async with fault_upstream(says({"status": "cancelling"}), tls=authority) as listener:
         trusting = Reach(listener.origin, ca_file=tmp_path / "ca.pem")
         assert (await asyncio.to_thread(cancel, trusting, "one")).job == {"status": "cancelling"}
-        with pytest.raises(Silent, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(Failure, match=r"is not accepted .*--ca-file FILE .* or SSL_CERT_FILE=FILE"):
             await asyncio.to_thread(cancel, Reach(listener.origin), "one")
+        with (
+            pytest.raises(Failure, match=r"name its CA with SSL_CERT_FILE=FILE"),
+            Admin(Reach(listener.origin)) as admin,
+        ):
+            await asyncio.to_thread(admin.jobs)
         with pytest.raises(BadUsage, match=r"^--ca-file: no certificate can be read from it"):
             await asyncio.to_thread(cancel, Reach(listener.origin, ca_file=tmp_path / "none"), "one")
+    async with fault_upstream(tls=authority, host="127.0.0.2") as listener:
+        elsewhere = Reach(f"https://127.0.0.2:{listener.port}", ca_file=tmp_path / "ca.pem")
+        with pytest.raises(Failure, match=r"--gateway must name it by a host that the certificate is for"):
+            await asyncio.to_thread(cancel, elsewhere, "one")

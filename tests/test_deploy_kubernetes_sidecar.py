@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.docs import blocks
+from tests.support import docs
+from tests.support.docs import blocks, section
 from tests.support.kubernetes import (
     KUBERNETES,
     SIDECAR,
@@ -182,6 +183,18 @@ def test_app_that_takes_longer_to_end_says_so(tmp_path: Path) -> None:
     assert pod_of(after)["terminationGracePeriodSeconds"] == 150
 
 
+def test_longer_time_to_end_is_replaced(tmp_path: Path) -> None:
+    """The component sets 60 s in place of a longer time too, as the README says; its patch restores it."""
+    assert "That replaces your own, a longer one too" in README
+    long = RICH.replace("name: rich", "name: my-app").replace("Seconds: 30", "Seconds: 600")
+    before, after = _with_and_without(tmp_path / "component", long)
+    times = [pod_of(workload)["terminationGracePeriodSeconds"] for workload in (before, after)]
+    assert times == [600, 60]
+    patch = blocks(README, "yaml")[1].replace("value: 150", "value: 630")
+    _, patched = _with_and_without(tmp_path / "patched", long, patch)
+    assert pod_of(patched)["terminationGracePeriodSeconds"] == 630
+
+
 def test_workload_can_be_left_alone(tmp_path: Path) -> None:
     """The label adt-gateway/mode=none keeps the gateway out of a workload."""
     label = "metadata: {name: plain, labels: {adt-gateway/mode: none}}"
@@ -197,9 +210,16 @@ def test_sidecar_has_no_part_in_readiness() -> None:
     assert gateway["ports"] == [{"name": "metrics", "containerPort": 9464}]
 
 
-def test_five_lines_of_the_readme(tmp_path: Path) -> None:
-    """The README's way to add the gateway to one's own Deployment works as it is written."""
-    kustomization = blocks(README, "yaml")[0]
+FIVE_LINES = {
+    "deploy/kubernetes/README.md": README,
+    "README.md": section(docs.README.read_text(), "Deploy it"),
+}
+
+
+@pytest.mark.parametrize("name", list(FIVE_LINES))
+def test_five_lines_of_the_readme(tmp_path: Path, name: str) -> None:
+    """The way to add the gateway to one's own Deployment works as it is written, in either README."""
+    kustomization = blocks(FIVE_LINES[name], "yaml")[0]
     built = build_beside(tmp_path, {"kustomization.yaml": kustomization, "my-deployment.yaml": PLAIN})
     pod = pod_of(one(built, "Deployment"))
     assert gateway_of(pod)["image"] == "registry.invalid/adt-gateway:fill-in"

@@ -99,6 +99,7 @@ def test_view() -> None:
         "kind": "import",
         "id": "j",
         "status": "failed",
+        "isOver": True,
         "errorCode": "DTDLParsingError",
         "createdDateTime": at(0),
         "finishedDateTime": at(1),
@@ -112,6 +113,27 @@ def test_view() -> None:
         "traceSampled": True,
         "history": [{"status": "running", "seen": at(0)}, {"status": "failed", "seen": at(1)}],
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "finished", "is_over"),
+    [
+        ("notstarted", None, False),
+        ("running", None, False),
+        ("cancelling", None, False),
+        ("succeeded", None, True),
+        ("failed", None, True),
+        ("cancelled", None, True),
+        ("running", 9, False),
+        ("unknown", None, False),
+        ("unknown", 9, True),
+    ],
+)
+def test_whether_it_is_over(status: str, finished: float | None, *, is_over: bool) -> None:
+    """The view says whether the job has ended; in a status that is not listed, by its finished time."""
+    known = record(status)
+    known.finished = None if finished is None else ns(finished)
+    assert job_view(known)["isOver"] is is_over
 
 
 def test_what_is_news() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -16,7 +17,8 @@ from gateway.online import (
     read_claims,
     token_advice,
 )
-from gateway.online.advice import TOKEN, certificate_advice, resolution_advice
+from gateway.online.advice import certificate_advice, resolution_advice
+from gateway.online.issuer import TOKEN
 from gateway.tokens import Reason
 from tests.support.checking import entra_jwt, jwt, settings
 
@@ -53,6 +55,46 @@ def test_entra_codes_say_more() -> None:
     assert token_advice("InvalidClient", message).startswith("The client secret has expired")
     assert token_advice("InvalidClient", "AADSTS99999999") == TOKEN["InvalidClient"]
     assert token_advice("another", "") != ""
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_advice_is_for_the_mode(reason: Reason) -> None:
+    """Each way to a token is advised on its own keys: none of another mode or credential."""
+    for way in ("oauth2", "file", "static"):
+        assert not re.search("Entra|AZURE|entra|managed", token_advice(reason, "", way)) or (
+            reason == "CredentialUnavailable"
+        )
+    for way in ("client_secret", "certificate", "workload_identity", "cli"):
+        assert not re.search("oauth2|anaged identity", token_advice(reason, "", way))
+    assert "managed_identity" not in token_advice(reason, "", "managed_identity")
+    assert "oauth2" not in token_advice(reason, "", "managed_identity")
+
+
+@pytest.mark.parametrize(
+    ("way", "message", "advice"),
+    [
+        ("oauth2", "answered 302.", "auth.oauth2.token_url"),
+        ("oauth2", "answered 400.", "auth.oauth2.token_url"),
+        ("oauth2", "answered 404.", "auth.oauth2.token_url"),
+        ("oauth2", "answered 429.", "Try again"),
+        ("oauth2", "answered 503.", "Try again"),
+        ("client_secret", "the authority answered 404.", "auth.entra.authority"),
+        ("client_secret", "the authority answered 500.", "Try again"),
+    ],
+)
+def test_statuses_of_an_issuer(way: str, message: str, advice: str) -> None:
+    """What trying again cannot mend names the key that is wrong."""
+    assert advice in token_advice("IssuerStatus", message, way)
+    assert ("Try again" in advice) == ("Try again" in token_advice("IssuerStatus", message, way))
+
+
+@pytest.mark.parametrize(("way", "key"), [("oauth2", "auth.oauth2.ca_file"), ("default", "SSL_CERT_FILE")])
+def test_an_issuer_that_is_not_trusted(way: str, key: str) -> None:
+    """A certificate that is not accepted: where its CA belongs in this mode, and a word of warning."""
+    told = token_advice("IssuerUnreachable", "… (its certificate is not accepted: self-signed).", way)
+    assert key in told
+    assert ("oauth2" in told) == (way == "oauth2")
+    assert "somebody may be listening" in told
 
 
 def test_claims() -> None:
@@ -166,7 +208,7 @@ def test_certificates() -> None:
     """What to do depends on OpenSSL's code: no issuer, time, host, constraint, anything else."""
     assert "the CA Corp Inspection CA" in certificate_advice(20, "Corp Inspection CA", has_ca_file=False)
     assert "clock" in certificate_advice(10, None, has_ca_file=False)
-    assert "upstream.base_url" in certificate_advice(62, None, has_ca_file=False)
+    assert "do not use it" in certificate_advice(62, None, has_ca_file=False)
     assert "another CA" in certificate_advice(47, None, has_ca_file=False)
     assert certificate_advice(1, None, has_ca_file=True)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.exchange import Attempt, Exchange
 from gateway.failures import REGISTRY
-from gateway.recent import STEP, WINDOW, Recent, UpstreamHealth
+from gateway.recent import WINDOW, Recent, UpstreamHealth
+from gateway.recent.steps import STEP
 from tests.support.exchanges import finished
 
 WALL = 1_750_000_003.25

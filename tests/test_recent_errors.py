@@ -6,7 +6,8 @@ import pytest
 
 from gateway.exchange import Exchange, Route, TraceIds
 from gateway.failures import REGISTRY
-from gateway.recent import CODES, LATEST, Recent
+from gateway.recent import Recent
+from gateway.recent.errors import CODES, LATEST
 
 KNOWN = ("ModelNotFound", "TooManyRequests", "JobLimitReached")
 SECOND = 1_000_000_000

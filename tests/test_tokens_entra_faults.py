@@ -77,10 +77,14 @@ async def test_authority_down_or_silent(
     """A refused connection, an untrusted certificate and silence each have their name."""
     settings: dict[str, Any] = {"client_secret": "right-secret", **WHO}
     nowhere = entra_source(authority, tmp_path, **settings, authority="https://127.0.0.1:1")
-    assert (await failure(nowhere)).reason == "IssuerUnreachable"
+    refused = await failure(nowhere)
+    assert refused.reason == "IssuerUnreachable"
+    assert refused.message.endswith("the authority cannot be reached (Connection refused).")
     elsewhere = tmp_path_factory.mktemp("other")
     trustme.CA().cert_pem.write_to_path(str(elsewhere / "ca.pem"))
-    assert (await failure(entra_source(authority, elsewhere, **settings))).reason == "IssuerUnreachable"
+    untrusted = await failure(entra_source(authority, elsewhere, **settings))
+    assert untrusted.reason == "IssuerUnreachable"
+    assert "(its certificate is not accepted: " in untrusted.message
     authority.gate = asyncio.Event()
     silent = entra_source(authority, tmp_path, timeout=0.3, **settings)
     assert (await failure(silent)).reason == "IssuerTimeout"

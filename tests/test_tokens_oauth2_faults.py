@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.tokens.oauth2 import LARGEST_ANSWER
+from tests.support.authority import running_authority
 from tests.support.issuer import Issuer
 from tests.support.token_sources import failure, oauth2_source
 
@@ -71,7 +72,9 @@ async def test_what_each_answer_is_called(issuer: Issuer, raw: bytes, reason: st
 async def test_endless_answer_is_cut(issuer: Issuer) -> None:
     """A body without end is read up to the bound and no further."""
     issuer.raw = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 20_000_000
-    assert (await failure(oauth2_source(issuer))).reason == "IssuerResponse"
+    error = await failure(oauth2_source(issuer))
+    assert error.reason == "IssuerResponse"
+    assert error.message.endswith("answered with more than 65536 bytes, too large for a token.")
 
 
 @pytest.mark.parametrize(
@@ -86,12 +89,23 @@ async def test_retry_after_is_read(issuer: Issuer, header: str, pause: float | N
 
 
 async def test_unreachable_issuer(issuer: Issuer) -> None:
-    """A refused connection says so."""
+    """A refused connection says so, and a name without an address."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/token"
         error = await failure(oauth2_source(issuer, token_url=url))
     assert error.reason == "IssuerUnreachable"
+    assert error.message.endswith("cannot be reached (Connection refused).")
+    unknown = await failure(oauth2_source(issuer, token_url="https://issuer.invalid/token"))
+    assert "cannot be reached (its name cannot be resolved: " in unknown.message
+
+
+async def test_an_issuer_that_is_not_trusted(tmp_path: Path) -> None:
+    """A certificate that is not accepted is told in OpenSSL's words."""
+    async with running_authority(tmp_path) as issuer:
+        error = await failure(oauth2_source(issuer))
+    assert error.reason == "IssuerUnreachable"
+    assert "cannot be reached (its certificate is not accepted: " in error.message
 
 
 async def test_silent_issuer(issuer: Issuer) -> None:

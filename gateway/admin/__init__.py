@@ -11,5 +11,6 @@ replies   the headers and the error shape of every answer
 from gateway.admin.api import JobsView
 from gateway.admin.app import MetricsView, create_admin
 from gateway.admin.health import Health
+from gateway.admin.page import brief
 
-__all__ = ["Health", "JobsView", "MetricsView", "create_admin"]
+__all__ = ["Health", "JobsView", "MetricsView", "brief", "create_admin"]

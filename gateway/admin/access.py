@@ -16,6 +16,8 @@ from gateway.config import Admin
 from gateway.failures import Forbidden, GatewayError, Misdirected, Unauthorized
 
 _LOOPBACK_NAME = "localhost"
+_OWN_SITES = frozenset({None, "same-origin", "none"})
+"""Who the browser says made it ask: no browser, a page of ours, or the user."""
 
 
 class Access:
@@ -27,6 +29,8 @@ class Access:
 
     def refusal(self, request: Request) -> GatewayError | None:
         """Why this request must not see anything, or None."""
+        if foreign := self.foreign(request):
+            return foreign
         if self._holds_token(request):
             return None
         peer = request.client.host if request.client else ""
@@ -36,6 +40,19 @@ class Access:
             return Unauthorized("Only this machine or a holder of admin.token may see this.")
         if not self._knows_host(request.headers.getlist("host")):
             return Misdirected("This Host is not the admin listener's.")
+        return None
+
+    def foreign(self, request: Request) -> GatewayError | None:
+        """Why a web page of another origin must not make a browser ask here, or None (Fetch Metadata).
+
+        A link may lead here from anywhere: that is a navigation, which shows nothing to where it came from.
+        """
+        site, mode = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-mode")
+        if site not in _OWN_SITES and mode != "navigate":
+            return Forbidden("Web pages of other origins may not ask here.")
+        origin = request.headers.get("origin")
+        if origin is not None and origin.rpartition("/")[2] != request.headers.get("host"):
+            return Forbidden("Web pages of other origins may not ask here.")
         return None
 
     def _holds_token(self, request: Request) -> bool:

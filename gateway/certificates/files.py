@@ -49,6 +49,12 @@ def is_open_to_others(path: Path) -> bool:
     return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
+def is_writable_by_others(folder: Path) -> bool:
+    """Whether somebody else than the owner may replace files there; not so with the sticky bit."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    return os.name == "posix" and bool(mode & 0o022) and not mode & stat.S_ISVTX
+
+
 def write(contents: dict[Path, tuple[bytes, int]]) -> None:
     """Write all these files with their modes, then put each in its place in one step. Raises Unusable."""
     written: dict[Path, Path] = {}

@@ -81,6 +81,8 @@ class Outcome:
     client: Leaf | None
     open_keys: tuple[Path, ...]
     """Keys that others on this machine may read."""
+    open_folder: bool
+    """Whether others on this machine may replace what is in the directory."""
 
 
 def prepare(
@@ -130,6 +132,7 @@ def _prepare(
         _leaf(server, stored, paths),
         _leaf(client_pair, client_stored, client_paths) if client else None,
         tuple(dict.fromkeys(key for key in keys if files.is_open_to_others(key))),
+        files.is_writable_by_others(place.folder),
     )
 
 

@@ -23,21 +23,22 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST_DAYS: Final = 397
 """Apple's systems refuse a server's certificate that is valid for longer than 398 days."""
 
+_DEFAULT: Final = {
+    "win32": "%LOCALAPPDATA%\\adt-gateway\\tls",
+    "darwin": "~/Library/Application Support/adt-gateway/tls",
+}.get(sys.platform, "~/.local/share/adt-gateway/tls (below XDG_DATA_HOME where that is set)")
+
 Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--dir",
-        metavar="DIR",
-        help="Where the files are; default: adt-gateway/tls in your user's data directory, outside of any"
-        " checkout.",
-    ),
+    # As text: a Path makes the current directory of an empty one.
+    str | None,
+    typer.Option("--dir", metavar="DIR", help=f"Where the files are; default: {_DEFAULT}."),
 ]
 Hosts = Annotated[
     list[str] | None,
     typer.Option(
         metavar="HOST",
-        help="A name or address that clients use for the gateway; repeatable. Default: those of the"
-        " certificate that is there, else localhost, 127.0.0.1 and ::1.",
+        help="A name or address that clients use for the gateway, beside localhost, 127.0.0.1 and ::1;"
+        " repeatable. Default: the hosts of the certificate that is there, else these three.",
     ),
 ]
 Days = Annotated[
@@ -76,13 +77,15 @@ def certs(
     del version
     from gateway import certificates as room  # noqa: PLC0415 - as in serve
 
-    for name in host or []:
-        # A zone id says which interface of one machine is meant, so no certificate can hold it.
-        if not is_host(name) or "%" in name:
-            refuse("--host: must be an IP address, without brackets, or a host name, without a port")
+    faults = [fault for name in host or [] if (fault := _host_fault(name))]
+    if faults:
+        refuse(*faults)
+    if folder == "":
+        refuse("--dir: must not be empty; for the current directory, say so: --dir .")
     if client is not None and not _NAME.fullmatch(client):
         refuse("--client: must be at most 64 letters, digits, - and _, and begin with a letter or digit")
-    hosts = list(dict.fromkeys(map(_normal, host or [])))
+    # An app on the gateway's own machine goes on to use loopback.
+    hosts = list(dict.fromkeys((*room.LOOPBACK, *map(_normal, host)))) if host else []
     place, now = _directory(folder), dt.datetime.now(dt.UTC)
     try:
         outcome = room.prepare(place, hosts, days=days, renew=renew, client=client, now=now)
@@ -93,6 +96,28 @@ def certs(
         out.print(line, markup=False, soft_wrap=True)
     for key in outcome.open_keys:
         complaints.print(f"warning: {key} can be read by others: chmod 600", markup=False)
+    if outcome.open_folder:
+        complaints.print(
+            f"warning: others can write to {place}, and so put another CA or key there: chmod go-w",
+            markup=False,
+        )
+
+
+def _host_fault(host: str) -> str | None:
+    """Why no certificate can be made for the host, or None."""
+    from gateway.console import printable  # noqa: PLC0415 - as in serve
+
+    said = f"--host: '{printable(host)}'"
+    if "*" in host:
+        return f"{said} is a wildcard, which is not allowed; name each host, with a --host of its own"
+    # A zone id says which interface of one machine is meant, so no certificate can hold it.
+    if not is_host(host) or "%" in host:
+        return f"{said} must be an IP address, without brackets, or a host name, without a port"
+    try:
+        is_any = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return None
+    return f"{said} stands for every address; name those that clients use" if is_any else None
 
 
 def _normal(host: str) -> str:
@@ -103,9 +128,9 @@ def _normal(host: str) -> str:
         return host.lower()
 
 
-def _directory(given: Path | None) -> Path:
+def _directory(given: str | None) -> Path:
     if given is not None:
-        return given.absolute()
+        return Path(given).absolute()
     try:
         return _data_directory() / "adt-gateway" / "tls"
     except RuntimeError:

@@ -111,11 +111,6 @@ app.command()(certs)
 app.add_typer(jobs.app)
 
 
-def main() -> None:
-    """The console script."""
-    app()
-
-
 def _introduce(running: "RunningEmulator") -> None:
     issuer = running.emulator.state.settings
     typer.echo(f"""The emulator listens on {running.url}; Ctrl-C ends it. A gateway in front of it:

@@ -56,8 +56,15 @@ def _guessable(settings: Settings) -> Iterator[str]:
 
 def _not_there_yet(settings: Settings) -> Iterator[str]:
     path = settings.auth.file.path
-    if settings.auth.mode == "file" and path is not None and not path.exists():
+    if settings.auth.mode != "file" or path is None:
+        return
+    try:
+        path.stat()
+    except FileNotFoundError:
         yield "auth.file.path: there is no such file yet; the gateway is not ready until there is"
+    except OSError as error:
+        fault = f"the file cannot be read: {error.strerror}"
+        yield f"auth.file.path: {fault}; the gateway is not ready until it can"
 
 
 def _value(settings: Settings, key: Key) -> Any:

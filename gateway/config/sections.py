@@ -48,7 +48,7 @@ class Admin(Section):
     port: Port = 9464
     """Port of the admin listener; 0 takes a free one."""
     token: Secret | None = None
-    """Bearer token that opens the status page and /api to peers that are not loopback."""
+    """Opens the status page and /api to peers not on loopback, as bearer token or any user's password."""
 
 
 class UpstreamTimeout(Section):

@@ -2,6 +2,7 @@
 
 reach      where the gateway listens, and what opens it
 client     one question each, and one clear line for whatever goes wrong
+trust      trust in the gateway's certificate
 job        a job as the gateway tells it
 text       values as text that cannot take hold of a terminal
 tables     list, sheet of one job, progress

@@ -4,7 +4,6 @@ The admin listener is asked for jobs, which sends nothing upstream; a cancel goe
 as an app's would. No message holds a token or a key.
 """
 
-import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from gateway._version import __version__
+from gateway.console import trust
 from gateway.console.job import Job, Unusable, read_job
 from gateway.console.reach import BadUsage, Reach
 from gateway.console.text import printable
@@ -175,22 +175,9 @@ def _open(reach: Reach, timeout: float) -> httpx.Client:
     return httpx.Client(
         base_url=reach.url,
         headers=headers,
-        transport=httpx.HTTPTransport(verify=_trust(reach), uds=socket, limits=_LIMITS),
+        transport=httpx.HTTPTransport(verify=trust.context(reach), uds=socket, limits=_LIMITS),
         timeout=httpx.Timeout(timeout, connect=min(timeout, ADMIN_TIMEOUT)),
     )
-
-
-def _trust(reach: Reach) -> ssl.SSLContext:
-    if not reach.url.startswith("https:"):
-        # To load the system's CAs takes longer than to ask.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = ssl.create_default_context()
-    if reach.ca_file is not None:
-        try:
-            context.load_verify_locations(reach.ca_file)
-        except OSError as error:
-            raise BadUsage(f"--ca-file: no certificate can be read from it: {error.strerror}") from None
-    return context
 
 
 def _segment(text: str) -> str:
@@ -214,6 +201,8 @@ def _decoded(answer: httpx.Response) -> Any:
 
 def _silence(error: httpx.HTTPError, name: str, option: str) -> Failure:
     """Why no answer came. Only a failed connect tells its text: that of others may repeat a header."""
+    if isinstance(error, httpx.ConnectError) and (fault := trust.distrust(error, name, option)):
+        return Failure(fault)
     if isinstance(error, httpx.ConnectError):
         return Silent(
             f"No gateway answers at {name} ({printable(str(error))}): is it running? {option} names another."

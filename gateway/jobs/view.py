@@ -12,6 +12,7 @@ def job_view(record: JobRecord) -> Json:
         "kind": record.kind,
         "id": record.id,
         "status": record.status,
+        "isOver": record.is_over,
         "errorCode": record.error_code,
         "createdDateTime": _instant(record.created),
         "finishedDateTime": _instant(record.finished),

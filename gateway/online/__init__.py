@@ -8,7 +8,8 @@ request    GET /eventroutes through the gateway's own engine, its answer within 
 answer     what the answer means
 files      the files in use, and how long they are good for
 claims     whom a token names, read without verification
-advice     what to do about a missing token, a refused connection, a certificate
+issuer     what to do about a missing token
+advice     what to do about a refused connection, a certificate
 listeners  whether the gateway's own ports are free
 
 A token goes to the configured origin and nowhere else: no redirect is followed, no proxy of the environment
@@ -16,11 +17,11 @@ used, and every step before the request sends nothing of it. Whatever came from 
 bounds on its characters; whoever prints it escapes it.
 """
 
-from gateway.online.advice import token_advice
 from gateway.online.answer import judge
 from gateway.online.claims import Claims, read_claims
 from gateway.online.files import look_at_files
 from gateway.online.finding import Finding, Outcome, Step, failed, noted, ok, skipped, warned
+from gateway.online.issuer import token_advice
 from gateway.online.listeners import look_at_listeners
 from gateway.online.network import Address, connect, resolve
 from gateway.online.request import Answer, Reply, Send, Unanswered, ask, clock

@@ -61,11 +61,14 @@ _ADVICE: Final[dict[int, str]] = {
     " instance of Azure Digital Twins.",
     HTTPStatus.TOO_MANY_REQUESTS: "The instance is throttled at this moment: somebody else calls it a lot."
     " Try again later.",
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "Put the proxy's user and password into upstream.proxy.",
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "Put the proxy's user and password into upstream.proxy; where"
+    " they are there already, check them.",
 }
 
 
 def _accepted(answer: Answer, latency: str) -> Finding:
+    if not answer.whole and not _is_markup(answer):
+        return _no_adt(answer, f"larger than {len(answer.body)} bytes, too large for a list of event routes")
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -67,28 +67,33 @@ class Send(Protocol):
 
 async def ask(way: Way, send: Send, token: str | None) -> Answer:
     """Ask the upstream for its event routes, with the token if there is one. Raises Unanswered."""
+    reply = None
     try:
         async with asyncio.timeout(way.connect_timeout + way.answer_timeout):
-            return await _asked(way, send, token)
-    except TimeoutError:
-        finding = _silent(way)
+            started = time.monotonic()
+            reply = await _sent(way, send, token)
+            return await _read(reply, time.monotonic() - started)
+    except (TimeoutError, failures.UpstreamTimeout):
+        finding = _silent(way) if reply is None else _unfinished(way)
     except failures.GatewayError as error:
         finding = _failed(way, error)
     # Raised outside the handlers: an engine's exceptions may hold the request, and so the token.
     raise Unanswered(finding)
 
 
-async def _asked(way: Way, send: Send, token: str | None) -> Answer:
+async def _sent(way: Way, send: Send, token: str | None) -> Reply:
     headers = [
         (b"host", way.origin.authority.encode()),
         (b"accept", b"application/json"),
         (b"accept-encoding", b"identity"),
         (b"user-agent", f"adt-gateway/{__version__}".encode()),
     ]
-    started = time.monotonic()
-    reply = await send(TARGET.encode(), headers, None if token is None else f"Bearer {token}".encode())
+    return await send(TARGET.encode(), headers, None if token is None else f"Bearer {token}".encode())
+
+
+async def _read(reply: Reply, seconds: float) -> Answer:
+    received = time.time()
     try:
-        seconds, received = time.monotonic() - started, time.time()
         body = bytearray()
         while len(body) <= LARGEST and (piece := await reply.read()) is not None:
             body += piece
@@ -115,17 +120,25 @@ def _joined(headers: RawHeaders) -> dict[str, str]:
 
 
 def _silent(way: Way) -> Finding:
+    between = "proxy, firewall" if way.proxy is None else f"the proxy {way.first_hop.authority}, a firewall"
     return failed(
         f"{way.origin.authority} did not answer within {way.answer_timeout:g} s",
         advice="The connection stands but nothing comes back: look at the service's health, and at what"
-        " stands between (proxy, firewall). upstream.timeout.first_byte is how long the gateway waits.",
+        f" stands between ({between}). upstream.timeout.first_byte is how long the gateway waits.",
+    )
+
+
+def _unfinished(way: Way) -> Finding:
+    return failed(
+        f"{way.origin.authority} did not finish its answer within"
+        f" {way.connect_timeout + way.answer_timeout:g} s",
+        advice="The answer began, and its body came too slowly or stopped: look at the service's health, and"
+        " at what stands between (proxy, firewall).",
     )
 
 
 def _failed(way: Way, error: failures.GatewayError) -> Finding:
     where = way.origin.authority
-    if isinstance(error, failures.UpstreamTimeout):
-        return _silent(way)
     if isinstance(error, failures.UpstreamUnreachable):
         return _unreachable(way, error)
     if isinstance(error, failures.BadUpstreamResponse):

@@ -6,16 +6,20 @@ the request itself can tell. Where OpenSSL refuses, a second handshake without v
 certificate, to say who signed it; it is closed at once, and nothing is ever sent over it.
 """
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import httpx
 
-from gateway.online.advice import certificate_advice, proxy_advice, tls_advice
+from gateway.online.advice import SILENT, certificate_advice, proxy_advice, silent_proxy_advice, tls_advice
 from gateway.online.finding import Finding, failed, ok, skipped
 from gateway.online.transport import Established, Progress, Way, cause
+
+_PATIENCE: Final = 3
+"""TCP, tunnel and TLS may each take `upstream.timeout.connect`."""
 
 
 class Sheet(Protocol):
@@ -56,10 +60,13 @@ async def handshake(way: Way, read_sheet: ReadSheet) -> Finding:
     except httpx.ProxyError as error:
         return failed(
             f"the proxy {way.first_hop.authority} does not open a tunnel to {way.origin.authority}: {error}",
-            advice=proxy_advice(str(error)),
+            advice=proxy_advice(str(error), authenticated="@" in (way.proxy or "")),
         )
     except httpx.TimeoutException:
-        return _broken(way, f"no answer within {way.connect_timeout:g} s", "")
+        return _silent(way, f"no answer within {way.connect_timeout:g} s", tunnelled=progress.tunnelled)
+    except TimeoutError:
+        limit = _PATIENCE * way.connect_timeout
+        return _silent(way, f"no whole answer within {limit:g} s", tunnelled=progress.tunnelled)
     except httpx.TransportError as error:
         return await _diagnosed(way, error, read_sheet)
     secured = progress.secured
@@ -72,7 +79,8 @@ async def handshake(way: Way, read_sheet: ReadSheet) -> Finding:
 
 
 async def _connect(way: Way, tls: ssl.SSLContext, progress: Progress) -> None:
-    async with way.client(tls) as client:
+    # The client's own limit is for each piece that comes, of which there could be many.
+    async with asyncio.timeout(_PATIENCE * way.connect_timeout), way.client(tls) as client:
         try:
             # The body of a GET without one: the tracing callback ends it before its head is written.
             await client.get(way.url, extensions=dict(progress.extensions))
@@ -104,10 +112,19 @@ async def _presented(way: Way, read_sheet: ReadSheet) -> Sheet | None:
     progress = Progress()
     try:
         await _connect(way, unverified, progress)
-    except httpx.TransportError:
+    except (httpx.TransportError, TimeoutError):
         return None
     encoded = progress.secured.getpeercert(binary_form=True)
     return read_sheet(encoded) if encoded else None
+
+
+def _silent(way: Way, message: str, *, tunnelled: bool) -> Finding:
+    if way.proxy is None or tunnelled:
+        return _broken(way, message, SILENT)
+    return failed(
+        f"the proxy {way.first_hop.authority} does not open a tunnel to {way.origin.authority}: {message}",
+        advice=silent_proxy_advice(),
+    )
 
 
 def _broken(way: Way, message: str, reason: str) -> Finding:

@@ -96,6 +96,8 @@ class Progress:
     def __init__(self) -> None:
         self.secured: Any = None
         """The innermost TLS connection's ssl.SSLObject."""
+        self.tunnelled = False
+        """Whether the proxy has opened a tunnel."""
 
     @property
     def extensions(self) -> Mapping[str, object]:
@@ -104,6 +106,7 @@ class Progress:
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of an event; raises Established."""
+        self.tunnelled = self.tunnelled or event == "proxy.start_tls.started"
         if event.endswith("start_tls.complete"):
             self.secured = info["return_value"].get_extra_info("ssl_object")
         # A proxy's CONNECT has to go out: it makes the connection.

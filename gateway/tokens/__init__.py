@@ -8,6 +8,7 @@
     secret.py    a secret from the configuration or from a file, masked
     oauth2.py    source: client credentials with any issuer
     entra.py     source: Microsoft Entra ID through azure-identity
+    unreachable.py  why an issuer cannot be reached, of a client's exceptions
     file.py      source: a file that something else keeps fresh
     static.py    source: a fixed token
     sources.py   the configured source

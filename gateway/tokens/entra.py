@@ -26,6 +26,7 @@ from azure.core.exceptions import (
 from azure.identity import CredentialUnavailableError
 
 from gateway.config import Entra
+from gateway.tokens import unreachable
 from gateway.tokens.claims import bearer, retry_after
 from gateway.tokens.credentials import BUILDERS, identity_of, kind_of
 from gateway.tokens.secret import Secret
@@ -106,7 +107,9 @@ class EntraSource:
         if isinstance(error, CredentialUnavailableError):
             return self._failure(Reason.CREDENTIAL_UNAVAILABLE, "it is not available here")
         if isinstance(error, ServiceRequestError | ServiceResponseError):
-            return self._failure(Reason.ISSUER_UNREACHABLE, "the authority cannot be reached")
+            why = unreachable.reason(error)
+            cause = "the authority cannot be reached" + (f" ({why})" if why else "")
+            return self._failure(Reason.ISSUER_UNREACHABLE, cause)
         code = _ENTRA_CODE.search(error.message)
         response = error.response if isinstance(error, HttpResponseError) else None
         status = None if response is None else response.status_code

@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 import httpx
 
 from gateway.config import OAuth2
+from gateway.tokens import unreachable
 from gateway.tokens.claims import bearer, json_object, retry_after, seconds
 from gateway.tokens.secret import Secret
 from gateway.tokens.token import FetchedToken, Reason, SourceError
@@ -67,6 +68,7 @@ class _Answer:
     headers: Mapping[str, str]
     body: dict[str, object] | None
     """None if it is not a JSON object, or too large."""
+    too_large: bool = False
 
 
 class OAuth2Source:
@@ -110,9 +112,12 @@ class OAuth2Source:
             async with asyncio.timeout(self._timeout):
                 return await self._post(secret, claims)
         except (TimeoutError, httpx.TimeoutException):
-            reason, cause = Reason.ISSUER_TIMEOUT, f"did not answer within {self._timeout:g} s"
+            reason, cause = Reason.ISSUER_TIMEOUT, f"gave no whole answer within {self._timeout:g} s"
         except httpx.ConnectError as error:
-            reason, cause = Reason.ISSUER_UNREACHABLE, f"cannot be reached ({error})"
+            reason, cause = (
+                Reason.ISSUER_UNREACHABLE,
+                f"cannot be reached ({unreachable.reason(error) or error})",
+            )
         except httpx.RemoteProtocolError:
             reason, cause = Reason.ISSUER_RESPONSE, "did not answer in HTTP"
         except httpx.TransportError as error:
@@ -126,7 +131,7 @@ class OAuth2Source:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
-                    return _Answer(response.status_code, response.headers, None)
+                    return _Answer(response.status_code, response.headers, None, too_large=True)
             return _Answer(response.status_code, response.headers, json_object(bytes(body)))
 
     def _request(self, secret: str, claims: str | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -142,6 +147,9 @@ class OAuth2Source:
     def _token(self, answer: _Answer) -> FetchedToken:
         if answer.status != httpx.codes.OK:
             raise self._refusal(answer)
+        if answer.too_large:
+            cause = f"answered with more than {LARGEST_ANSWER} bytes, too large for a token"
+            raise self._failure(Reason.ISSUER_RESPONSE, cause)
         if answer.body is None or "access_token" not in answer.body:
             raise self._failure(Reason.ISSUER_RESPONSE, "answered without a token")
         if str(answer.body.get("token_type", "Bearer")).lower() != "bearer":

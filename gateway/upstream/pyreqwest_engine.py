@@ -98,6 +98,8 @@ class PyreqwestEngine:
         except asyncio.CancelledError:
             if isinstance(body, _Body):
                 body.dropped = True
+            # Before anything else can run: the engine may be closed, and this fail, before the task begins.
+            opening.add_done_callback(_heard)
             request.leftover = leftover = asyncio.create_task(_close_late(opening, stream))
             self._leftovers.add(leftover)
             leftover.add_done_callback(self._leftovers.discard)
@@ -139,7 +141,6 @@ class PyreqwestEngine:
 
 async def _close_late(opening: asyncio.Future[PyreqwestResponse], stream: StreamRequest) -> None:
     """Wait for the answer nobody waits for any more, and drop it with its connection."""
-    opening.add_done_callback(_heard)
     await asyncio.wait((opening,))
     if not opening.cancelled() and opening.exception() is None:
         await stream.__aexit__(None, None, None)

@@ -1,6 +1,10 @@
 """Addresses of this machine."""
 
+import ipaddress
+import os
 import socket
+
+import pytest
 
 
 def own_address() -> str | None:
@@ -11,3 +15,14 @@ def own_address() -> str | None:
         except OSError:
             return None
         return str(probe.getsockname()[0])
+
+
+def require_own_address() -> str:
+    """The same; skips the test on a machine that has loopback only, fails it under `REQUIRE_ALL=1`."""
+    address = own_address()
+    if address is not None and not ipaddress.ip_address(address).is_loopback:
+        return address
+    message = "this machine has no address but loopback: give it a network interface"
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(message)
+    pytest.skip(message)

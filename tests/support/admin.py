@@ -1,6 +1,6 @@
 """An admin application with the switches behind it, and a status and jobs as a gateway has them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ def job(kind: str, job_id: str, status: str = "running") -> dict[str, object]:
         "status": status,
         "firstSeen": seen,
         "lastSeen": seen,
+        "isOver": status not in {"notstarted", "running", "cancelling"},
         "sightings": 1,
         "createdHere": False,
         "traceSampled": False,
@@ -58,9 +59,12 @@ class Jobs:
 
     def jobs(
         self, kinds: Collection[str], statuses: Collection[str], limit: int
-    ) -> tuple[Sequence[Mapping[str, object]], int]:
+    ) -> tuple[Iterable[Mapping[str, object]], int]:
         found = [job for job in self.known.values() if job["kind"] in kinds and job["status"] in statuses]
         return found[:limit], len(found)
+
+    def unfinished(self, limit: int) -> Sequence[Mapping[str, object]]:
+        return [job for job in self.known.values() if not job["isOver"]][:limit]
 
     def job(self, kind: str, job_id: str) -> Mapping[str, object] | None:
         return self.known.get((kind, job_id))
@@ -80,7 +84,7 @@ class Check:
 class Broken(Jobs):
     def jobs(
         self, kinds: Collection[str], statuses: Collection[str], limit: int
-    ) -> tuple[Sequence[Mapping[str, object]], int]:
+    ) -> tuple[Iterable[Mapping[str, object]], int]:
         raise RuntimeError(f"secret detail {kinds} {statuses} {limit}")
 
 

@@ -100,6 +100,7 @@ def job(job_id: str = "one", **changes: Any) -> dict[str, Any]:
         "kind": "import",
         "id": job_id,
         "status": "succeeded",
+        "isOver": True,
         "errorCode": None,
         "createdDateTime": "2026-05-28T20:25:58.0000000Z",
         "finishedDateTime": "2026-05-28T20:26:30.0000000Z",
@@ -122,5 +123,5 @@ def job(job_id: str = "one", **changes: Any) -> dict[str, Any]:
 
 def running(job_id: str = "now", **changes: Any) -> dict[str, Any]:
     """An import that still runs."""
-    open_end = {"status": "running", "finishedDateTime": None, "durationSeconds": None}
+    open_end = {"status": "running", "isOver": False, "finishedDateTime": None, "durationSeconds": None}
     return job(job_id, **{**open_end, **changes})

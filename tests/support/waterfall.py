@@ -22,7 +22,7 @@ from tests.support.otlp import OtlpReceiver, ReceivedSpan, otlp_receiver
 ROOT = "nightly import"
 JOB = "/jobs/imports/campus"
 _WIDTH, _NAMES, _ROW, _TOP = 1000, 350, 28, 62
-_MARGIN, _LEAST, _TICKS, _LETTER = 16, 3, 4, 7
+_MARGIN, _GAP, _LEAST, _TICKS, _LETTER = 16, 6, 3, 4, 7
 _KEPT = ("http.response.status_code", "az.digitaltwins.job.status", "error.type")
 """Attributes that are written beside a bar."""
 _STYLE = """
@@ -94,7 +94,12 @@ async def waterfall() -> str:
 def drawn(lines: Sequence[Line]) -> str:
     """These spans on one time axis, links to another trace as dashed lines."""
     begin, end = min(line.span.start for line in lines), max(line.span.end for line in lines)
-    scale = (_WIDTH - _NAMES - 2 * _MARGIN) / (end - begin)
+    # The longest axis on which each bar has its figures to the right: to the left are the links.
+    scale = min(
+        (_WIDTH - _NAMES - _MARGIN - _GAP - _LEAST - _LETTER * len(_figures(line.span)))
+        / (line.span.end - begin)
+        for line in lines
+    )
     places = {line.span.span_id: _TOP + _ROW * row for row, line in enumerate(lines)}
     height = _TOP + _ROW * len(lines) + 34
     first = lines[0].span
@@ -107,7 +112,7 @@ def drawn(lines: Sequence[Line]) -> str:
         f'<rect class="back" width="{_WIDTH}" height="{height}" rx="10"/>',
         _text(_MARGIN, 28, f"{first.name}: from the app's call to the end of the job", "text title"),
         _text(_WIDTH - _MARGIN, 28, f"trace {first.trace_id}", "quiet small", end=True),
-        *_axis(end - begin, height),
+        *_axis(end - begin, scale, height),
     ]
     for line in lines:
         drawing += _links(line.span, places, begin, scale)
@@ -125,13 +130,11 @@ def _row(line: Line, y: int, begin: int, scale: float) -> list[str]:
     service = str(span.resource["service.name"])
     colour = "app" if service == "app" else "job" if span.name.endswith(" job") else "gateway"
     whose = f'<tspan class="quiet small">{escape(service)}{_kind(span)}</tspan>'
-    figures = _figures(span)
-    after = x + width + _LETTER * len(figures) < _WIDTH - _MARGIN
     return [
         f'<rect class="{colour}" x="{indent}" y="{y + 6}" width="3" height="16" rx="1.5"/>',
         f'<text class="text" x="{indent + 9}" y="{y + 19}">{escape(span.name)} {whose}</text>',
         f'<rect class="{colour}" x="{x:.1f}" y="{y + 8}" width="{width:.1f}" height="12" rx="2"/>',
-        _text(x + width + 6 if after else x - 6, y + 18, figures, "quiet small halo", end=not after),
+        _text(x + width + _GAP, y + 18, _figures(span), "quiet small halo"),
     ]
 
 
@@ -146,9 +149,9 @@ def _links(span: ReceivedSpan, places: dict[str, int], begin: int, scale: float)
             yield f'<path class="tip" d="M{edge + 9} {target + 14}l-6 -3v6z"/>'
 
 
-def _axis(nanoseconds: int, height: int) -> Iterator[str]:
+def _axis(nanoseconds: int, scale: float, height: int) -> Iterator[str]:
     for tick in range(_TICKS + 1):
-        x = _NAMES + (_WIDTH - _NAMES - 2 * _MARGIN) * tick / _TICKS
+        x = _NAMES + nanoseconds * scale * tick / _TICKS
         yield f'<path class="line" d="M{x:.1f} {_TOP - 4}V{height - 30}"/>'
         yield _text(x, _TOP - 10, _lasted(nanoseconds * tick // _TICKS), "quiet small", end=tick == _TICKS)
 

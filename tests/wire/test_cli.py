@@ -51,6 +51,15 @@ async def test_help_of_each_command() -> None:
             assert name in ended.out
 
 
+@pytest.mark.parametrize("module", ["typer", "cryptography"])
+async def test_ctrl_c_while_it_starts(tmp_path: Path, module: str) -> None:
+    """Ctrl-C while the program, or one command, still loads its libraries: 130, and no traceback."""
+    code = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
+    (tmp_path / f"{module}.py").write_text(code)
+    ended = await run("certs", "--dir", str(tmp_path / "tls"), environ={"PYTHONPATH": str(tmp_path)})
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
 async def test_bad_usage() -> None:
     """An unknown command or option, a stray argument, no command: exit 2 and the way to help."""
     wrong = (("frobnicate",), ("serve", "--frobnicate"), ("serve", "x"), ())

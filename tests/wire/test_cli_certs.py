@@ -98,7 +98,9 @@ async def _admitted(url: str, context: ssl.SSLContext) -> bool:
 
 
 def test_hosts_beyond_loopback(tmp_path: Path) -> None:
-    """Other hosts are put on the allow-list too, without which the gateway would refuse them."""
+    """Other hosts come beside loopback, and are put on the allow-list too, without which the gateway would
+    refuse them.
+    """
     said = make(tmp_path / "tls", "--host", "Gateway.internal", "--host", "10.1.2.3", "--host", "localhost")
     assert configuration(said)["allowed_hosts"] == [
         "localhost",
@@ -107,6 +109,7 @@ def test_hosts_beyond_loopback(tmp_path: Path) -> None:
         "gateway.internal",
         "10.1.2.3",
     ]
+    assert "for localhost, 127.0.0.1, ::1, gateway.internal, 10.1.2.3: made" in said
 
 
 @pytest.mark.parametrize(
@@ -124,13 +127,20 @@ def test_the_same_hosts_again(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--host", "https://x"), "--host: must be an IP address"),
-        (("--host", "*.example"), "--host: must be an IP address"),
-        (("--host", "::1%lo"), "--host: must be an IP address"),
+        (("--host", "fine", "--host", "https://x"), "--host: 'https://x' must be an IP address, without"),
+        (("--host", "a\x1b[31m"), "--host: 'a\\x1b[31m' must be an IP address, without"),
+        (("--host", "*.example"), "--host: '*.example' is a wildcard, which is not allowed; name each host"),
+        (("--host", "::1%lo"), "--host: '::1%lo' must be an IP address, without"),
+        (
+            ("--host", "::0.0.0.0"),
+            "--host: '::0.0.0.0' stands for every address; name those that clients use",
+        ),
+        (("--host", "0.0.0.0"), "--host: '0.0.0.0' stands for every address"),  # noqa: S104 - to be refused
+        (("--dir", ""), "--dir: must not be empty"),
         (("--client", "../x"), "--client: must be at most 64 letters"),
         (("--client", "a.b"), "--client: must be at most 64 letters"),
     ],
-    ids=["url", "wildcard", "zone", "path", "dotted"],
+    ids=["url", "control", "wildcard", "zone", "every IPv6", "every IPv4", "no dir", "path", "dotted"],
 )
 def test_bad_usage(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     """What cannot be done: exit 2, one line, nothing written."""
@@ -154,6 +164,15 @@ def test_a_key_that_others_can_read(tmp_path: Path) -> None:
     key.chmod(0o644)
     ended = invoke("certs", "--dir", str(tmp_path / "tls"))
     assert (ended.code, ended.err) == (0, f"warning: {key} can be read by others: chmod 600\n")
+
+
+def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
+    """Where others could replace the CA that is warned of; the sticky bit, as /tmp has it, prevents that."""
+    for mode, said in ((0o775, True), (0o757, True), (0o755, False), (0o1777, False)):
+        tmp_path.chmod(mode)
+        ended = invoke("certs", "--dir", str(tmp_path))
+        warning = f"warning: others can write to {tmp_path}, and so put another CA or key there: chmod go-w\n"
+        assert (ended.code, ended.err) == (0, warning if said else "")
 
 
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:

@@ -111,14 +111,22 @@ async def test_beside_a_running_gateway() -> None:
         checked = await check(azure.cloud.url, auth=auth, listen={"port": data}, admin={"port": admin})
         assert {entry.route for entry in azure.arrived} == {"GET /eventroutes"}
         async with gateway_to(azure.cloud) as other:
-            # Its data port is another's, so nobody can tell whose this one is.
-            taken = await check(azure.cloud.url, auth=auth, listen={"port": other.address[1]})
+            other_port = {"port": other.address[1]}
+            taken = await check(azure.cloud.url, auth=auth, listen=other_port, admin={"port": admin})
+        async with fault_upstream() as stranger:
+            foreign = await check(
+                azure.cloud.url, auth=auth, listen={"port": stranger.port}, admin={"port": admin}
+            )
     assert checked.code == 0
     assert checked.steps["listeners"].details == [
         f"data 127.0.0.1:{data}: in use by a running gateway",
         f"admin 127.0.0.1:{admin}: in use by a running gateway",
     ]
-    assert taken.steps["listeners"].details[0].endswith(": in use")
+    assert taken.steps["listeners"].details[0].endswith(": in use by a running gateway")
+    assert foreign.steps["listeners"].details == [
+        f"data 127.0.0.1:{stranger.port}: in use by another program",
+        f"admin 127.0.0.1:{admin}: in use by a running gateway",
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -91,7 +91,18 @@ async def test_a_body_without_end() -> None:
         checked = await check(upstream.origin, auth=static(ADT_TOKEN))
         await upstream.idle()
     assert checked.failed == ["request"]
+    assert "larger than 65536 bytes, too large for a list" in checked.steps["request"].message
     assert download.sent < 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("engine", ["pyreqwest", "httpx"])
+async def test_a_body_that_stops(engine: str) -> None:
+    """An answer that begins and does not end is not called silence."""
+    async with fault_upstream(faults.never(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")) as upstream:
+        times = {"connect": 0.2, "first_byte": 0.2}
+        slow = {"base_url": upstream.origin, "engine": engine, "timeout": times}
+        checked = await check(upstream.origin, auth=static(ADT_TOKEN), upstream=slow)
+    assert "did not finish its answer within 0.4 s" in checked.steps["request"].message
 
 
 async def test_the_clock() -> None:

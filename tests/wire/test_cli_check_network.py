@@ -107,14 +107,17 @@ async def test_a_ca_that_is_not_trusted(authority: trustme.CA, tmp_path: Path) -
 
 
 async def test_a_certificate_for_another_host(authority: trustme.CA, tmp_path: Path) -> None:
-    """A host that the certificate does not name: the hosts that it does are told."""
+    """A host that the certificate does not name: the hosts that it does are told, with a warning."""
     async with fault_upstream(EVENT_ROUTES, tls=authority, host="127.0.0.2") as upstream:
         origin = f"https://127.0.0.2:{upstream.port}"
         trusting = {"base_url": origin, "ca_file": tmp_path / "ca.pem"}
         checked = await check(origin, auth=static(TOKEN), upstream=trusting)
     assert checked.failed == ["tls"]
     assert any("for 127.0.0.1, localhost" in line for line in checked.steps["tls"].details)
-    assert "use one of those above" in checked.steps["tls"].advice
+    advice = checked.steps["tls"].advice
+    assert advice.startswith("If one of the names above is that of your instance, correct upstream.base_url.")
+    assert "answers in the instance's place (a proxy that inspects TLS, a firewall" in advice
+    assert "do not use it" in advice
 
 
 class Expired(trustme.CA):
@@ -163,3 +166,4 @@ async def test_a_handshake_without_end() -> None:
         checked = await check(origin, auth=static(TOKEN), upstream=limit)
     assert checked.failed == ["tls"]
     assert checked.steps["tls"].message.endswith("no answer within 0.3 s")
+    assert "it may wait for plain http" in checked.steps["tls"].advice

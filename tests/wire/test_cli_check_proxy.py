@@ -113,6 +113,55 @@ async def test_a_proxy_that_refuses(refusal: bytes, advice: str) -> None:
     assert len(proxy.heads) == 1
 
 
+async def test_a_proxy_that_does_not_take_the_password() -> None:
+    """Refused with user and password: they are to be checked, not to be put there, and are not shown."""
+    async with running_proxy(b"407 Proxy Authentication Required") as proxy:
+        way = {
+            "base_url": "https://instance.invalid",
+            "proxy": f"http://u:canary-canary@127.0.0.1:{proxy.port}",
+        }
+        checked = await check("https://instance.invalid", auth=static(TOKEN), upstream=way)
+    assert "does not take the user and password in upstream.proxy: check them" in checked.steps["tls"].advice
+    assert "canary" not in checked.text
+
+
+@pytest.mark.parametrize(
+    "pieces", [b"", b"HTTP/1.1 200 Connected\r\nx-a: " + b"a" * 100], ids=["hangs", "drips"]
+)
+async def test_a_proxy_that_hangs(pieces: bytes) -> None:
+    """A proxy that says nothing, or never ends what it says: it is the one to blame, within bounds."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in pieces:
+                writer.write(bytes([piece]))
+                await asyncio.wait({gone}, timeout=0.05)
+            await gone
+        writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.ensure_future(serve(reader, writer)))
+
+    tasks: set[asyncio.Task[None]] = set()
+    gone = asyncio.get_running_loop().create_future()
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        limit = {"proxy": f"http://{place}", "timeout": {"connect": 0.2, "first_byte": 0.2}}
+        secure, plain = [
+            await check(url, auth=static(TOKEN), upstream={"base_url": url, **limit})
+            for url in ("https://instance.invalid", "http://127.0.0.1:1")
+        ]
+        gone.set_result(None)
+        await asyncio.gather(*tasks)
+    told = secure.steps["tls"]
+    assert secure.failed == ["tls"]
+    assert told.message.startswith(f"the proxy {place} does not open a tunnel to instance.invalid: no ")
+    assert "upstream.proxy" in told.advice
+    if not pieces:
+        assert f"the proxy {place}" in plain.steps["request"].advice
+
+
 async def test_a_proxy_that_is_not_there() -> None:
     """The connection that fails is the proxy's, and its key is named."""
     way = {"base_url": "https://instance.invalid", "proxy": "http://127.0.0.1:1"}

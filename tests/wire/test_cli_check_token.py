@@ -1,8 +1,11 @@
 """`adt-gateway check --online` and the token: where it comes from, whom it is for, modes without one."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support import faults
+from tests.support.authority import running_authority
 from tests.support.azure import running_azure
 from tests.support.checking import check, jwt, static
 from tests.support.issuer import Issuer
@@ -45,8 +48,23 @@ async def test_the_issuer_cannot_be_reached() -> None:
         checked = await check(upstream.origin, auth={"mode": "oauth2", "oauth2": oauth2})
         await looked_at(upstream)
     assert (checked.code, checked.failed) == (1, ["token"])
-    assert "cannot be reached" in checked.steps["token"].message
-    assert "issuer" in checked.steps["token"].advice
+    assert checked.steps["token"].message.endswith("cannot be reached (Connection refused).")
+    assert "auth.oauth2.token_url" in checked.steps["token"].advice
+
+
+async def test_entra_behind_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    """Something else answers for Entra: the certificate is named as the cause, and where its CA belongs."""
+    who = {"tenant_id": "t", "client_id": "me", "client_secret": "canary-secret-canary"}
+    async with running_authority(tmp_path) as issuer, fault_upstream() as upstream:
+        environ = {"AZURE_AUTHORITY_HOST": issuer.origin}
+        checked = await check(upstream.origin, environ, auth={"mode": "entra", "entra": who})
+        await looked_at(upstream)
+    token = checked.steps["token"]
+    assert checked.failed == ["token"]
+    assert "the authority cannot be reached (its certificate is not accepted: " in token.message
+    assert "SSL_CERT_FILE" in token.advice
+    assert "oauth2" not in token.advice
+    assert "canary" not in checked.text
 
 
 async def test_a_token_for_somebody_else() -> None:

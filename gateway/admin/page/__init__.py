@@ -13,5 +13,6 @@ static/    style and script
 
 from gateway.admin.page.document import Page
 from gateway.admin.page.timeline import latest
+from gateway.admin.page.words import brief
 
-__all__ = ["Page", "latest"]
+__all__ = ["Page", "brief", "latest"]

@@ -17,5 +17,7 @@ def trace_link(ui_url: str | None, trace_id: str | None, *, sampled: bool) -> st
 
 
 def job_link(kind: str, job_id: str) -> str | None:
-    """All that is known of a job, as JSON; None for an id that a browser takes for a step in the path."""
-    return None if job_id in _DOTS else f"api/jobs/{quote(kind, safe='')}/{quote(job_id, safe='')}"
+    """All that is known of a job, as JSON; None for an id that a browser or the router takes for none."""
+    if job_id in _DOTS or "\n" in job_id:
+        return None
+    return f"api/jobs/{quote(kind, safe='')}/{quote(job_id, safe='')}"

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from gateway.admin.api import JobsView
 from gateway.admin.page.links import job_link, trace_link
-from gateway.admin.page.words import duration, shortened, took, visible
+from gateway.admin.page.words import brief, shortened, took, visible
 
 SHOWN: Final = 50
 """Rows of the table: one page to look at; `/api/jobs` has the rest."""
-ENDED: Final = frozenset({"failed", "succeeded", "cancelled"})
-_UNKNOWN: Final = "unknown"
 
 _NICE: Final = (
     60,
@@ -58,7 +56,6 @@ class Row:
     short: str
     link: str | None
     status: str
-    is_over: bool
     began: float
     is_first_seen: bool
     """`began` is when the gateway first saw it, as the service told no time."""
@@ -86,12 +83,9 @@ class Timeline:
 def latest(jobs: JobsView) -> tuple[Sequence[Job], int]:
     """The jobs to show, and how many there are: the unfinished first, then the newest."""
     known = jobs.statuses
-    # A status that is not in the reference may be either; its jobs are told apart below.
-    unfinished = {status for kind in known.values() for status in kind} - ENDED - {_UNKNOWN}
-    active, _ = jobs.jobs(known, unfinished, SHOWN)
     newest, total = jobs.jobs(known, {status for kind in known.values() for status in kind}, SHOWN)
-    chosen = {(job["kind"], job["id"]): job for job in (*active, *newest)}
-    return sorted(chosen.values(), key=_is_over)[:SHOWN], total
+    chosen = {(job["kind"], job["id"]): job for job in (*jobs.unfinished(SHOWN), *newest)}
+    return sorted(chosen.values(), key=lambda job: bool(job["isOver"]))[:SHOWN], total
 
 
 def timeline(jobs: Sequence[Job], total: int, now: float, ui_url: str | None) -> Timeline:
@@ -101,8 +95,8 @@ def timeline(jobs: Sequence[Job], total: int, now: float, ui_url: str | None) ->
     return Timeline(
         rows=[_row(job, now, span, ui_url) for job in shown],
         more=max(0, total - len(shown)),
-        span=_words(span),
-        half=_words(span / 2),
+        span=brief(span),
+        half=brief(span / 2),
     )
 
 
@@ -118,17 +112,9 @@ def _span(ages: Sequence[float]) -> float:
     return float(days)
 
 
-def _words(seconds: float) -> str:
-    text = duration(seconds)
-    for nothing in (" 00 s", " 00 min", " 0 h"):
-        text = text.removesuffix(nothing)
-    return text
-
-
 def _row(job: Job, now: float, span: float, ui_url: str | None) -> Row:
-    is_over, began = _is_over(job), _began(job)
-    lasted = job["durationSeconds"]
-    if lasted is None and is_over:
+    began, lasted = _began(job), job["durationSeconds"]
+    if lasted is None and job["isOver"]:
         lasted = max(0.0, _ended(job, now) - began)
     job_id, trace_id = visible(job["id"]), job["traceId"]
     return Row(
@@ -137,7 +123,6 @@ def _row(job: Job, now: float, span: float, ui_url: str | None) -> Row:
         short=shortened(job_id),
         link=job_link(job["kind"], job["id"]),
         status=visible(job["status"]),
-        is_over=is_over,
         began=began,
         is_first_seen=job["createdDateTime"] is None,
         took=None if lasted is None else took(lasted),
@@ -174,16 +159,12 @@ def _ran(job: Job, began: float, ended: float) -> float:
     return ended if seen is None else min(max(_seconds(seen), began), ended)
 
 
-def _is_over(job: Job) -> bool:
-    return job["status"] in ENDED or (job["status"] == _UNKNOWN and job["finishedDateTime"] is not None)
-
-
 def _began(job: Job) -> float:
     return _seconds(job["createdDateTime"] or job["firstSeen"])
 
 
 def _ended(job: Job, now: float) -> float:
-    if not _is_over(job):
+    if not job["isOver"]:
         return now
     return _seconds(job["finishedDateTime"] or job["lastSeen"])
 

@@ -40,8 +40,6 @@ class Traffic:
     p50: str
     """Of the newest step that has one, as is `p95`."""
     p95: str
-    latest: float | None
-    """When that step began, seconds since the epoch."""
     plots: Sequence[Plot]
 
 
@@ -56,7 +54,6 @@ def traffic(series: Sequence[Step], step_seconds: float) -> Traffic:
         share=percent(failed, requests),
         p50=latency(newest["p50Seconds"] if newest else None),
         p95=latency(newest["p95Seconds"] if newest else None),
-        latest=newest["start"] if newest else None,
         plots=(_latencies(series), _failures(series), _rates(series, step_seconds)),
     )
 

@@ -28,7 +28,8 @@ def verdict(status: Mapping[str, Any]) -> Verdict:
         if not check["ok"]
     )
     if status["draining"]:
-        return Verdict("bad", "Draining", ("It ends: what is under way is finished, new requests get 503.",))
+        why = "It ends: requests are served for limits.drain_delay more, then what is under way is finished."
+        return Verdict("bad", "Draining", (why,))
     if not status["ready"]:
         return Verdict("bad", "Not ready", failed)
     concerns = tuple(_concerns(status))

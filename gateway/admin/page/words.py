@@ -38,6 +38,14 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY:,} d {whole % _DAY // _HOUR} h"
 
 
+def brief(seconds: float) -> str:
+    """The same without a second unit that says nothing: `10 min`, `2 h 05 min`."""
+    text = duration(seconds)
+    for nothing in (" 00 s", " 00 min", " 0 h"):
+        text = text.removesuffix(nothing)
+    return text
+
+
 def took(seconds: float) -> str:
     """A duration that is over: with tenths where it is short."""
     return f"{seconds:.1f} s" if seconds < _EXACT else duration(seconds)

@@ -3,7 +3,6 @@
 A step that needs an earlier one is skipped where that failed.
 """
 
-import asyncio
 import dataclasses
 import json
 import time
@@ -153,8 +152,6 @@ class Checkup:
         try:
             return await online.ask(self._way, send, self._token.value if self._token else None)
         finally:
-            # What ends a request that was given up just now begins first, or its failure counts as forgotten.
-            await asyncio.sleep(0)
             await upstream.aclose()
 
     async def _clock(self) -> Finding:

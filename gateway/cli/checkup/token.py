@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway import online
-from gateway.config import Settings
+from gateway.config import Auth, Settings
 from gateway.online import Claims, Finding
 from gateway.tokens import SourceError, Time, Token, open_source
 from gateway.tokens.pace import token_of
@@ -35,12 +35,21 @@ async def fetch_token(
     try:
         token = token_of(await ask(source, claims=None, renew=False), source.name, started, Time())
     except SourceError as error:
-        advice = online.token_advice(error.reason, error.message)
+        advice = online.token_advice(error.reason, error.message, _way(auth))
         return online.failed(error.message, advice=advice), None, None
     finally:
         await source.aclose()
     claims = online.read_claims(token.value)
     return _told(token, claims, settings.upstream.base_url), token, claims
+
+
+def _way(auth: Auth) -> str:
+    """How the token is got: the mode, or for Entra the credential."""
+    if auth.mode != "entra":
+        return auth.mode
+    from gateway.tokens.credentials import kind_of  # noqa: PLC0415 - azure-identity is slow to import
+
+    return kind_of(auth.entra)
 
 
 def _told(token: Token, claims: Claims | None, base_url: str) -> Finding:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from gateway.config.auth_sections import OAuth2
 from gateway.config.files import authorities_fault, secret_fault
@@ -62,7 +63,7 @@ def token_file(given: Given) -> Iterator[Problem]:
     if given.settings.auth.mode != "file":
         return
     path = given.settings.auth.file.path
-    if path is None or path.exists():
+    if path is None or not _is_missing(path):
         yield from given.fault("auth.file.path", secret_fault(path) if path else _required("file"))
 
 
@@ -75,6 +76,17 @@ def static_token(given: Given) -> Iterator[Problem]:
         yield given.problem("auth.static.token", _required("static"))
     elif not _BEARER.fullmatch(token.get_secret_value()):
         yield given.problem("auth.static.token", "must be a bearer token: letters, digits and -._~+/, then =")
+
+
+def _is_missing(path: Path) -> bool:
+    # `Path.exists` raises where the folder cannot be looked into, or, since Python 3.14, calls it missing.
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _oauth2(given: Given) -> OAuth2 | None:

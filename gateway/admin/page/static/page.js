@@ -109,7 +109,9 @@ async function look() {
   isLooking = true;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    const answer = await fetch(location.pathname, { cache: "no-store", signal });
+    // In full: a relative one is refused where the page's own address holds a login (http://me:token@…).
+    const address = location.origin + location.pathname;
+    const answer = await fetch(address, { cache: "no-store", signal });
     if (!answer.ok) return lose(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (paused) return undefined;
@@ -136,7 +138,6 @@ async function watch() {
 by("pause").addEventListener("click", () => {
   paused = !paused;
   by("pause").setAttribute("aria-pressed", String(paused));
-  document.body.classList.toggle("paused", paused);
   if (!paused) look();
 });
 by("pause").hidden = false;
