@@ -1,7 +1,6 @@
 """Slots and connections of the upstream room, both engines: bounded, and none is ever lost."""
 
 import asyncio
-import gc
 import random
 
 import pytest
@@ -201,23 +200,3 @@ async def test_cancelled_upload_is_never_completed(engine: str) -> None:
         async with asyncio.timeout(GUARD):
             await request.over.wait()
         assert not request.complete
-
-
-@both_engines
-async def test_given_up_and_closed_at_once(engine: str) -> None:
-    """An engine that is closed right behind a request that was given up leaves no forgotten failure."""
-    forgotten: list[object] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: forgotten.append(context))
-
-    async def asking(origin: str) -> None:
-        async with opened(engine, origin) as room:
-            await fetch(room)
-
-    async with fault_upstream(faults.never()) as upstream:
-        task = asyncio.ensure_future(asking(upstream.origin))
-        await upstream.received(1)
-        task.cancel()
-        await asyncio.wait((task,))
-    gc.collect()
-    assert forgotten == []
