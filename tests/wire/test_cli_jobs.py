@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin.access import is_loopback
-from tests.support.addresses import own_address
+from tests.support.addresses import require_own_address
 from tests.support.azure import VERSION, Azure, fast, gateway_to, http_client, running_azure
 from tests.support.process import run
 from tests.support.shell import (
@@ -188,9 +187,7 @@ async def test_a_gateway_on_a_unix_socket(azure: Azure, tmp_path: Path) -> None:
 
 async def test_from_another_address() -> None:
     """Whoever is no loopback peer needs `admin.token`, from the environment; without it that is said."""
-    address = own_address()
-    if address is None or is_loopback(address):
-        pytest.skip("this machine has no address but loopback")
+    address = require_own_address()
     async with running_azure(fast(), admin={"host": ANY, "token": KEY}) as azure:
         url = f"http://{address}:{azure.gateway.admin.rpartition(':')[2]}"
         without = await jobs(azure, "list", "--admin", url)
