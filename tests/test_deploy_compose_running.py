@@ -5,7 +5,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -58,11 +58,9 @@ async def eventually(holds: Callable[[], Awaitable[Any]], within: float = 180) -
     """Wait until something holds; a server that does not answer yet does not hold."""
     async with asyncio.timeout(within):
         while True:
-            try:
+            with suppress(httpx.TransportError):
                 if await holds():
                     return
-            except httpx.TransportError:
-                pass
             await asyncio.sleep(0.1)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -64,13 +64,9 @@ async def served(tls: ListenerTls) -> AsyncIterator[int]:
     """A server that says what it hears, on the port that is yielded."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with closing(writer), suppress(ssl.SSLError):  # raised where a client's certificate is refused
             while line := await reader.readline():
                 writer.write(line)
-        except ssl.SSLError:
-            pass
-        finally:
-            writer.close()
 
     async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.context) as server:
         yield server.sockets[0].getsockname()[1]
