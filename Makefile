@@ -29,10 +29,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/adt-gateway demo $(if $(ONCE),--once)
 
-# More workers than cores: many tests wait for a socket or a process. By file, whose tests may share a server, and
-# in the order of names: files of few tests are the slow ones, and would come last.
+# One worker a core: with more, tests hold each other up until deadlines pass. By file, whose tests may share a
+# server, and in the order of names: files of few tests are the slow ones, and would come last.
 test: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check deploy gateway grafana tests

@@ -206,7 +206,7 @@ async def test_the_series_go_on(rehearsal: Rehearsal) -> None:
     written = 'http_route="/digitaltwins/{id}", http_request_method="PUT"'
     for expression in (
         f"changes(process_start_time_seconds[{since}])",
-        f"resets(http_server_request_duration_seconds_count{{{written}}}[{since}])",
+        f"max(resets(http_server_request_duration_seconds_count{{{written}}}[{since}]))",
         f"count(max_over_time(adt_gateway_build_info[{since}]))",
         f"count(max_over_time(adt_job_info[{since}]))",
         f"min_over_time(sum(adt_jobs)[{since}:])",

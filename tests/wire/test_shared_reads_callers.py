@@ -108,7 +108,7 @@ async def test_a_list_for_several_jobs_is_about_none_of_its_callers(upstream: Fa
     """One list answers for jobs of several callers: no caller gets the cookie or the id of another."""
     jobs = [f"j{number}" for number in range(4)]
     upstream.default = service = JobsService(*jobs)
-    async with sharing_gateway(upstream.origin, jobs={"rate": 2}) as gateway:
+    async with sharing_gateway(upstream.origin, jobs={"rate": 0.5}) as gateway:
         service.gate.clear()
         first = asyncio.create_task(ask(gateway, import_target("first"), headers=named("first")))
         await upstream.received(1)
