@@ -1,5 +1,6 @@
 """`serve` as a real process that runs: where it takes its settings from, and what does not end it."""
 
+import resource
 import signal
 from pathlib import Path
 
@@ -24,6 +25,20 @@ async def test_serve_from_the_environment_alone() -> None:
             running.send_signal(signal.SIGTERM)
             assert await running.ended() == 0
     assert [line.get("event") for line in running.lines] == ["exchange", None]
+
+
+async def test_serve_may_hold_as_many_files_as_it_is_allowed() -> None:
+    """Started with room for few open files, as many places do, it takes what the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = hard // 2 if 0 < hard < 2048 else 1024
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+    try:
+        async with fault_upstream() as upstream, serving({**GOOD, URL: upstream.origin}) as running:
+            await _answers(upstream, running.address)
+            had = resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert had == (hard, hard) != (few, hard)
 
 
 async def test_serve_with_a_file_and_a_variable_over_it(tmp_path: Path) -> None:
