@@ -15,16 +15,23 @@ SECONDS = 1.0
 class Lingering(asyncio.Transport):
     """Wraps a connection's transport; `unread` says whether the app may still be sending.
 
-    `drop` is called once, when what comes from now on is to be dropped.
+    `drop` is called once, when what comes from now on is to be dropped. A peer that does not read what is
+    still to be sent has `patience` seconds.
     """
 
     def __init__(
-        self, inner: asyncio.Transport, *, unread: Callable[[], bool], drop: Callable[[], None]
+        self,
+        inner: asyncio.Transport,
+        *,
+        unread: Callable[[], bool],
+        drop: Callable[[], None],
+        patience: float,
     ) -> None:
         super().__init__()
         self._inner = inner
         self._unread = unread
         self._drop = drop
+        self._patience = patience
         self._closing = False
 
     def close(self) -> None:
@@ -33,11 +40,17 @@ class Lingering(asyncio.Transport):
             return
         self._closing = True
         if not self._unread() or not self._inner.can_write_eof():
-            self._inner.close()
+            self._end()
             return
         self._inner.write_eof()
         self._drop()
-        asyncio.get_running_loop().call_later(SECONDS, self._inner.close)
+        asyncio.get_running_loop().call_later(SECONDS, self._end)
+
+    def _end(self) -> None:
+        self._inner.close()
+        if self._inner.get_write_buffer_size():
+            # A closed transport waits for ever for a peer that stays, but does not read.
+            asyncio.get_running_loop().call_later(self._patience, self._inner.abort)
 
     def is_closing(self) -> bool:
         """Whether `close` was called, or the connection is gone."""

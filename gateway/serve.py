@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -24,9 +25,8 @@ from gateway.admin.replies import refused
 from gateway.app import Gateway, open_gateway
 from gateway.arrival import REFUSAL, Receive, Scope, Send
 from gateway.config import Limits, Settings
-from gateway.crowd import bounded_protocol
+from gateway.crowd import bounded_protocol, room
 from gateway.listeners import BACKLOG, Addresses, Listeners
-from gateway.protocol import strict_protocol
 from gateway.tls import ListenerTls
 
 _ADMIN_GRACE = 1
@@ -39,14 +39,26 @@ _log = logging.getLogger("gateway.serve")
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves the process's signals alone: two of them share the process."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, *, handshake: float) -> None:
+        """`handshake` is the time for a TLS handshake, in seconds."""
         super().__init__(config)
+        self._handshake = handshake
         self.listening = asyncio.Event()
         self._leaving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell who waits for it."""
-        await super().startup(sockets=sockets)
+        """Listen, and tell who waits for it; uvicorn itself would grant a TLS handshake a minute."""
+        config, loop = self.config, asyncio.get_running_loop()
+        protocol: Any = config.http_protocol_class
+        build = partial(protocol, config=config, server_state=self.server_state, app_state={})
+        timeout = self._handshake if config.ssl else None
+        self.servers = [
+            await loop.create_server(
+                build, sock=each, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=timeout
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
         self.listening.set()
 
     async def main_loop(self) -> None:
@@ -100,12 +112,13 @@ async def serve(
     try:
         tls = ListenerTls(settings.listen.tls) if settings.listen.tls.certificate_file else None
         async with open_gateway(settings, environ, log) as gateway:
-            data = _Server(_data_config(gateway, settings, tls))
-            admin = _Server(_admin_config(gateway, settings.limits))
+            data = _Server(_data_config(gateway, settings, tls), handshake=settings.limits.head_timeout)
+            admin = _Server(_admin_config(gateway, settings.limits), handshake=settings.limits.head_timeout)
             # Left in reverse order: data finishes what is in flight, and only then does admin go.
             async with (
                 _beside(_force(stop, data, admin)),
                 _beside(_follow(tls)),
+                _beside(gateway.callers.follow()),
                 _running(admin, listeners.admin),
                 _running(data, listeners.data),
             ):
@@ -206,7 +219,7 @@ def _admin_config(gateway: Gateway, limits: Limits) -> uvicorn.Config:
         app = gateway.admin_app if refusal is None else refused(refusal)
         await app(scope, receive, send)
 
-    protocol = bounded_protocol(limits, _ADMIN_CONNECTIONS)
+    protocol = bounded_protocol(limits, _ADMIN_CONNECTIONS, newest_first=True)
     return _config(answer, http=protocol, timeout_graceful_shutdown=_ADMIN_GRACE)
 
 
@@ -214,7 +227,7 @@ def _data_config(gateway: Gateway, settings: Settings, tls: ListenerTls | None) 
     limits = settings.limits
     return _config(
         gateway.data_app,
-        http=strict_protocol(limits),
+        http=bounded_protocol(limits, room(settings)),
         timeout_keep_alive=max(1, round(limits.keep_alive)),
         timeout_graceful_shutdown=max(1, round(limits.drain_timeout - limits.drain_delay)),
         ssl_context_factory=tls and (lambda *_: tls.context),

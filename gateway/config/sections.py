@@ -1,7 +1,8 @@
 """What can be set: one frozen model per section, with every key's type, bounds and default.
 
-Field docstrings are the texts of `config.example.toml`; durations are seconds, sizes are bytes. `auth` is in
-a file of its own. Checks that look at more than one key are in `rules/`.
+Field docstrings are the texts of `config.example.toml`; durations are seconds, sizes are bytes. `auth`,
+`retry` and `upstream.circuit` are in files of their own. Checks that look at more than one key are in
+`rules/`.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.config.auth_sections import Auth
+from gateway.config.resilience_sections import Circuit, Retry
 from gateway.config.section import Port, Seconds, Secret, Section, Size, Staleness
 
 
@@ -83,9 +85,14 @@ class Upstream(Section):
     """Trust this CA (PEM) as well as the public ones."""
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Round trips under way at once; more wait for timeout.pool, then get 503."""
+    max_queued: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """Round trips that may wait for a connection; more get 503 at once."""
     pool_idle: Seconds = 30.0
     """Close an idle upstream connection after this time; keep it below the upstream's own."""
+    connection_age: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """Use an upstream connection for this time at most (less up to 10 %), so that a change of DNS is seen."""
     timeout: UpstreamTimeout = UpstreamTimeout()
+    circuit: Circuit = Circuit()
 
 
 class Routes(Section):
@@ -174,6 +181,8 @@ class Limits(Section):
     """Job and page bodies up to this size are read (job states, nextLink); larger ones pass unread."""
     keep_alive: Seconds = 75.0
     """Idle time after which an app's connection is closed."""
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Connections of apps held at once; for more, idle ones are closed, else the newest gets 503."""
     drain_delay: Annotated[float, Field(ge=0, le=300)] = 5.0
     """After SIGTERM keep accepting for this time, not ready; 0 as a native sidecar."""
     drain_timeout: Seconds = 25.0
@@ -209,6 +218,7 @@ class Settings(Section):
     tracing: Tracing = Tracing()
     jobs: Jobs = Jobs()
     limits: Limits = Limits()
+    retry: Retry = Retry()
     metrics: Metrics = Metrics()
     log: Log = Log()
 

@@ -3,8 +3,15 @@
 | file | purpose |
 |---|---|
 | `round_trip.py` | slots and deadlines around an engine, the same for every engine |
+| `slots.py` | how many round trips are under way, and how many wait |
+| `generations.py` | how long connections are used |
 | `pyreqwest_engine.py` | the default engine |
+| `pyreqwest_client.py` | its client, which is its pool |
+| `pyreqwest_response.py` | a response as pyreqwest reads it |
+| `pyreqwest_failures.py` | what a failure of pyreqwest means |
 | `httpx_engine.py` | the pure Python engine |
+| `httpx_wire.py` | what its connections are read through |
+| `response_head.py` | a response's head, judged as it comes |
 | `open.py` | settings to a ready upstream |
 """
 

@@ -1,4 +1,4 @@
-"""The pure Python engine: httpx's transport, without keep-alive.
+"""The pure Python engine: httpcore, which is httpx's transport, without keep-alive.
 
 httpcore hands bytes left over after a response to the next request on the connection, which in a proxy
 belongs to another caller; so no connection is used twice. Whether anything was sent is read from httpcore's
@@ -6,15 +6,16 @@ trace of the connection, never from the class of an exception.
 """
 
 import ssl
-from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-import httpx
+import httpcore
 
 from gateway import failures
-from gateway.upstream.round_trip import Outbound, Response
+from gateway.upstream.httpx_wire import Wire
+from gateway.upstream.round_trip import EngineResponse, Outbound
 
-_VERSIONS = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
 _NO_RESPONSE = "without sending a response"
 
 
@@ -27,30 +28,26 @@ class HttpxEngine:
     def __init__(
         self, origin: str, *, connect_timeout: float, tls: ssl.SSLContext, proxy: str | None, slots: int
     ) -> None:
-        self._origin = httpx.URL(origin)
+        self._origin = httpcore.URL(origin)
         self._timeout = {"connect": connect_timeout, "read": None, "write": None, "pool": None}
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=tls,
-            trust_env=False,
-            proxy=proxy,
-            limits=httpx.Limits(max_connections=slots, max_keepalive_connections=0),
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            proxy=_proxy(proxy) if proxy else None,
+            max_connections=slots,
+            max_keepalive_connections=0,
+            network_backend=Wire(),
         )
 
-    async def send(self, request: Outbound) -> Response:
+    async def send(self, request: Outbound) -> EngineResponse:
         """As `Engine.send`."""
         connection = _Trace()
-        outbound = self._build(request, connection)
         try:
-            response = await self._transport.handle_async_request(outbound)
-        except httpx.TransportError as error:
+            response = await self._pool.handle_async_request(self._build(request, connection))
+        except _BROKEN as error:
             raise _failure(error, sent=connection.sent) from error
-        if response.extensions["http_version"] not in _VERSIONS:
-            await response.aclose()
-            raise failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.")
-        headers = [(name.lower(), value) for name, value in response.headers.raw]
-        return _HttpxStream(response.status_code, headers, response)
+        return _HttpxStream(response)
 
-    def _build(self, request: Outbound, connection: "_Trace") -> httpx.Request:
+    def _build(self, request: Outbound, connection: "_Trace") -> httpcore.Request:
         headers = [*request.headers, (b"connection", b"close")]
         if request.authorization is not None:
             headers.append((b"authorization", request.authorization))
@@ -61,34 +58,24 @@ class HttpxEngine:
             headers.append(
                 (b"transfer-encoding", b"chunked") if length is None else (b"content-length", b"%d" % length)
             )
-        built = httpx.Request(
+        origin = self._origin
+        return httpcore.Request(
             request.method,
-            self._origin,
+            httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=request.target),
             headers=headers,
-            stream=_Body(request.body),
+            content=request.body,
             extensions={"timeout": self._timeout, "trace": connection},
         )
-        built.url = _ExactUrl(self._origin, request.target)
-        return built
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._pool.aclose()
 
 
-class _ExactUrl(httpx.URL):
-    """A URL whose target goes out as it came in; httpx itself would resolve and re-encode it.
-
-    The extension `target` does that too, but a proxy would get it as the target of its CONNECT.
-    """
-
-    def __init__(self, origin: httpx.URL, target: bytes) -> None:
-        super().__init__(origin)
-        self._target = target
-
-    @property
-    def raw_path(self) -> bytes:
-        return self._target
+def _proxy(url: str) -> httpcore.Proxy:
+    parts = urlsplit(url)
+    name = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    return httpcore.Proxy(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", auth=name)
 
 
 class _Trace:
@@ -105,34 +92,19 @@ class _Trace:
             self.sent = info["request"].method != b"CONNECT"
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, body: object) -> None:
-        self._body: Any = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if isinstance(self._body, bytes):
-            yield self._body
-        elif self._body is not None:
-            async for piece in self._body:
-                yield piece
-
-
 class _HttpxStream:
     __slots__ = ("_pieces", "_response", "headers", "status")
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], response: httpx.Response) -> None:
-        self.status = status
-        self.headers = headers
+    def __init__(self, response: httpcore.Response) -> None:
+        self.status = response.status
+        self.headers = [(name.lower(), value) for name, value in response.headers]
         self._response = response
-        stream = response.stream
-        if not isinstance(stream, httpx.AsyncByteStream):
-            raise TypeError("an asynchronous transport answered with a synchronous stream")
-        self._pieces = aiter(stream)
+        self._pieces = response.aiter_stream()
 
     async def read(self) -> bytes | None:
         try:
             return await anext(self._pieces, None)
-        except httpx.TransportError as error:
+        except _BROKEN as error:
             raise failures.UpstreamConnectionLost(
                 "The upstream's connection broke inside the response body."
             ) from error
@@ -140,23 +112,26 @@ class _HttpxStream:
     async def aclose(self) -> None:
         await self._response.aclose()
 
+    async def discard(self) -> None:
+        await self.aclose()
 
-def _failure(error: httpx.TransportError, *, sent: bool) -> failures.GatewayError:
+
+def _failure(error: Exception, *, sent: bool) -> failures.GatewayError:
     if not sent:
         return failures.UpstreamUnreachable(
             "The upstream cannot be reached.", inner=_connect_cause(error), retry_after=1
         )
-    if isinstance(error, httpx.RemoteProtocolError) and _NO_RESPONSE not in str(error):
+    if isinstance(error, httpcore.RemoteProtocolError) and _NO_RESPONSE not in str(error):
         return failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.")
-    if isinstance(error, httpx.LocalProtocolError):
+    if isinstance(error, httpcore.LocalProtocolError):
         return failures.RequestInvalid("The request has a header that cannot be forwarded.")
     return failures.UpstreamConnectionLost(
         "The connection to the upstream broke before it answered; the request may have been processed."
     )
 
 
-def _connect_cause(error: httpx.TransportError) -> str:
-    if isinstance(error, httpx.TimeoutException):
+def _connect_cause(error: Exception) -> str:
+    if isinstance(error, httpcore.TimeoutException):
         return "ConnectTimeout"
     text = str(error)
     if "Name or service" in text or "getaddrinfo" in text or "resolution" in text:

@@ -1,11 +1,15 @@
 """Settings to a ready upstream."""
 
 import ssl
+from functools import partial
 
 from gateway.config import Upstream as UpstreamSettings
+from gateway.upstream.generations import Generations
 from gateway.upstream.httpx_engine import HttpxEngine
+from gateway.upstream.pyreqwest_client import build_client
 from gateway.upstream.pyreqwest_engine import PyreqwestEngine
 from gateway.upstream.round_trip import Deadlines, Engine, Upstream
+from gateway.upstream.slots import Slots
 
 
 def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> Upstream:
@@ -13,9 +17,8 @@ def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> U
     times = settings.timeout
     return Upstream(
         _engine(settings, origin, version),
-        slots=settings.max_connections,
+        slots=Slots(settings.max_connections, max_queued=settings.max_queued, wait=times.pool),
         deadlines=Deadlines(
-            pool=times.pool,
             first_byte=times.first_byte,
             query_first_byte=times.query_first_byte,
             head_total=times.head_total,
@@ -36,13 +39,5 @@ def _engine(settings: UpstreamSettings, origin: str, version: str) -> Engine:
             proxy=settings.proxy,
             slots=settings.max_connections,
         )
-    return PyreqwestEngine(
-        origin,
-        connect_timeout=settings.timeout.connect,
-        pool_idle=settings.pool_idle,
-        max_idle=settings.max_connections,
-        ca_file=settings.ca_file,
-        proxy=settings.proxy,
-        user_agent=f"adt-gateway/{version}",
-        abandon_after=max(settings.timeout.head_total, settings.timeout.read_idle) + 1,
-    )
+    build = partial(build_client, settings, user_agent=f"adt-gateway/{version}")
+    return PyreqwestEngine(origin, Generations(build, age=settings.connection_age))

@@ -5,39 +5,24 @@ after the request went out, so only the chain of causes decides what was sent; h
 response header with bytes above 0x7F cannot be read; its URL parser encodes what RFC 3986 does not allow, and
 `'` in a query; it adds `Accept: */*` and a `User-Agent` where the app sent none; it puts header lines of one
 name together; it holds a streamed head back for 64 KiB of body unless the read buffer limit is 0; a request
-that is cancelled before its head runs on in a thread of its own, until its head or `abandon_after`.
+that is cancelled before its head runs on in a thread of its own, until that or the client's read timeout.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from pathlib import Path
-from typing import NoReturn
+from functools import partial
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError, DetailedPyreqwestError, PyreqwestError
+from pyreqwest.client import Client
+from pyreqwest.exceptions import BuilderError, PyreqwestError
 from pyreqwest.http import Url
-from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
-from gateway.exchange import RawHeaders
-from gateway.headers import first
-from gateway.upstream.round_trip import Outbound, Response, Upload
-
-_WITHOUT_BODY = frozenset({204, 304})
-_NOT_SENT = "client error (Connect)"
-_NOT_HTTP = (
-    "invalid HTTP",
-    "invalid content-length",
-    "invalid transfer-encoding",
-    "message head is too large",
-    "message head",
-    "invalid header",
-    "invalid status",
-    "parsed",
-)
+from gateway.upstream.generations import Generations
+from gateway.upstream.pyreqwest_failures import fail
+from gateway.upstream.pyreqwest_response import PyreqwestStream, announced, raw_headers
+from gateway.upstream.round_trip import EngineResponse, Outbound, Upload
 
 
 class PyreqwestEngine:
@@ -46,55 +31,25 @@ class PyreqwestEngine:
     name = "pyreqwest"
     keeps_connections = True
 
-    def __init__(
-        self,
-        origin: str,
-        *,
-        connect_timeout: float,
-        pool_idle: float,
-        max_idle: int,
-        ca_file: Path | None,
-        proxy: str | None,
-        user_agent: str,
-        abandon_after: float,
-    ) -> None:
-        """`abandon_after` is in seconds, longer than every deadline of the caller's."""
+    def __init__(self, origin: str, clients: Generations[Client]) -> None:
         self._origin = origin
         self._url_origin = Url(origin).origin_ascii
-        builder = (
-            ClientBuilder()
-            .http1_only()
-            .http1_lower_case_headers()
-            .follow_redirects(False)
-            .referer(False)
-            .default_cookie_store(False)
-            .gzip(False)
-            .brotli(False)
-            .zstd(False)
-            .deflate(False)
-            .user_agent(user_agent)
-            .connect_timeout(timedelta(seconds=connect_timeout))
-            .read_timeout(timedelta(seconds=abandon_after))
-            .pool_idle_timeout(timedelta(seconds=pool_idle))
-            .pool_max_idle_per_host(max_idle)
-        )
-        builder = builder.proxy(ProxyBuilder.all(proxy)) if proxy else builder.no_proxy()
-        if ca_file is not None:
-            builder = builder.add_root_certificate_pem(ca_file.read_bytes())
-        self._client: Client = builder.build()
+        self._clients = clients
         self._leftovers: set[asyncio.Task[None]] = set()
 
-    async def send(self, request: Outbound) -> Response:
+    async def send(self, request: Outbound) -> EngineResponse:
         """As `Engine.send`."""
         body = (
             request.body if request.body is None or isinstance(request.body, bytes) else _Body(request.body)
         )
-        stream = self._build(request, body)
+        await self._clients.settled()
+        client = self._clients.current()
+        stream = self._build(client, request, body)
         opening = asyncio.ensure_future(stream.__aenter__())
         try:
             response = await asyncio.shield(opening)
         except PyreqwestError as error:
-            _fail(error)
+            fail(error)
         except asyncio.CancelledError:
             if isinstance(body, _Body):
                 body.dropped = True
@@ -105,16 +60,16 @@ class PyreqwestEngine:
             leftover.add_done_callback(self._leftovers.discard)
             raise
         try:
-            headers = _raw(response)
+            headers = raw_headers(response)
         except ValueError:
             await stream.__aexit__(None, None, None)
             raise failures.BadUpstreamResponse(
                 "A response header has bytes outside ASCII.", inner="HeaderEncoding"
             ) from None
-        left = _announced(request.method, response.status, headers)
-        return _PyreqwestStream(response, headers, left, stream)
+        left = announced(request.method, response.status, headers)
+        return PyreqwestStream(response, headers, left, stream, partial(self._clients.retire, client))
 
-    def _build(self, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
+    def _build(self, client: Client, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
         url = Url(self._origin + request.target.decode("ascii"))
         if url.origin_ascii != self._url_origin:
             raise failures.RequestInvalid("The request target leads to another origin.")
@@ -122,7 +77,7 @@ class PyreqwestEngine:
         if request.authorization is not None:
             pairs.append(("authorization", request.authorization.decode("ascii")))
         try:
-            builder = self._client.request(request.method, url).headers(pairs).streamed_read_buffer_limit(0)
+            builder = client.request(request.method, url).headers(pairs).streamed_read_buffer_limit(0)
             if isinstance(body, bytes):
                 builder = builder.body_bytes(body)
             elif body is not None:
@@ -133,7 +88,7 @@ class PyreqwestEngine:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.close()
+        await (await self._clients.aclose()).close()
         for leftover in tuple(self._leftovers):
             leftover.cancel()
             await asyncio.wait((leftover,))
@@ -164,79 +119,3 @@ class _Body:
             if self.dropped:
                 raise ConnectionAbortedError("the request was given up")
             yield piece
-
-
-def _raw(response: PyreqwestResponse) -> RawHeaders:
-    return [(name.encode("ascii"), value.encode()) for name, value in response.headers.items()]
-
-
-def _announced(method: str, status: int, headers: RawHeaders) -> int | None:
-    """The body's length in bytes; None where only its end will tell (RFC 9112, section 6.3)."""
-    if method == "HEAD" or status in _WITHOUT_BODY:
-        return 0
-    length = first(headers, b"content-length")
-    # An ambiguous response is refused before its body is read.
-    return int(length) if length is not None and length.isdigit() else None
-
-
-class _PyreqwestStream:
-    __slots__ = ("_body", "_left", "_request", "headers", "status")
-
-    def __init__(
-        self, response: PyreqwestResponse, headers: RawHeaders, left: int | None, request: StreamRequest
-    ) -> None:
-        self.status = response.status
-        self.headers = headers
-        self._body = response.body_reader
-        self._left = left
-        self._request = request
-
-    async def read(self) -> bytes | None:
-        if self._left == 0:
-            # Asking for the end would cost another trip through the engine's thread.
-            return None
-        try:
-            piece = await self._body.read_chunk()
-        except PyreqwestError as error:
-            raise failures.UpstreamConnectionLost(
-                "The upstream's connection broke inside the response body."
-            ) from error
-        if piece is None:
-            return None
-        if self._left is not None:
-            self._left -= len(piece)
-        return bytes(piece)
-
-    async def aclose(self) -> None:
-        await self._request.__aexit__(None, None, None)
-
-
-def _fail(error: PyreqwestError) -> NoReturn:
-    causes = _causes(error)
-    if _NOT_SENT in causes:
-        raise failures.UpstreamUnreachable(
-            "The upstream cannot be reached.", inner=_connect_cause(causes), retry_after=1
-        ) from error
-    last = causes[-1] if causes else ""
-    if any(mark in last for mark in _NOT_HTTP):
-        raise failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.") from error
-    raise failures.UpstreamConnectionLost(
-        "The connection to the upstream broke before it answered; the request may have been processed."
-    ) from error
-
-
-def _causes(error: PyreqwestError) -> list[str]:
-    if not isinstance(error, DetailedPyreqwestError):
-        return []
-    return [cause["message"] for cause in error.details["causes"] or ()]
-
-
-def _connect_cause(causes: list[str]) -> str:
-    text = " ".join(causes)
-    if "dns error" in text:
-        return "NameResolution"
-    if "timed out" in text or "deadline has elapsed" in text:
-        return "ConnectTimeout"
-    if "certificate" in text or "corrupt message" in text or "tls" in text.lower():
-        return "Tls"
-    return "ConnectionRefused" if "refused" in text else "Connect"

@@ -1,8 +1,4 @@
-"""Slots and deadlines around an engine, the same for every engine.
-
-The gateway keeps its own slots in front of the engine, so that nothing ever queues inside an engine's pool:
-httpcore loses a pool slot for good when a request is cancelled while it waits there (httpcore issue 1093).
-"""
+"""Deadlines around an engine, the same for every engine; a slot is held from the start to the close."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,6 +8,7 @@ from typing import Protocol
 from gateway import failures, headers
 from gateway.deadline import within
 from gateway.exchange import RawHeaders
+from gateway.upstream.slots import Slots
 
 _STATUSES = range(200, 600)
 
@@ -20,7 +17,6 @@ _STATUSES = range(200, 600)
 class Deadlines:
     """Seconds each phase may take; see `upstream.timeout` in the configuration."""
 
-    pool: float
     first_byte: float
     query_first_byte: float
     head_total: float
@@ -66,6 +62,13 @@ class Response(Protocol):
         """Give the connection back, or close it where the body was not read to its end; may be repeated."""
 
 
+class EngineResponse(Response, Protocol):
+    """A response as an engine hands it over, not judged yet."""
+
+    async def discard(self) -> None:
+        """Close, and let nobody use the connection again: what else it carries is in doubt."""
+
+
 class Engine(Protocol):
     """An HTTP client that adds nothing, follows nothing, decodes nothing and keeps no cookies."""
 
@@ -73,7 +76,7 @@ class Engine(Protocol):
     keeps_connections: bool
     """Whether a request may go out on a connection that was used before, and may have died since."""
 
-    async def send(self, request: Outbound) -> Response:
+    async def send(self, request: Outbound) -> EngineResponse:
         """Send and wait for the final response head.
 
         Raises UpstreamUnreachable only on evidence that nothing was sent; UpstreamConnectionLost,
@@ -87,10 +90,9 @@ class Engine(Protocol):
 class Upstream:
     """The upstream as the story sees it: one verb, `round_trip`."""
 
-    def __init__(self, engine: Engine, *, slots: int, deadlines: Deadlines) -> None:
+    def __init__(self, engine: Engine, *, slots: Slots, deadlines: Deadlines) -> None:
         self.engine = engine
-        self._slots = asyncio.Semaphore(slots)
-        self._spare = slots
+        self.slots = slots
         self._deadlines = deadlines
 
     async def round_trip(self, request: Outbound, *, query: bool = False) -> Response:
@@ -98,43 +100,13 @@ class Upstream:
 
         Raises Overloaded when no slot became free, UpstreamTimeout, and what the engine raises.
         """
-        await self._take_slot()
+        await self.slots.take()
         try:
             response = await self._send(request, query=query)
         except BaseException:
-            self._give_back(request.leftover)
+            self.slots.give_back(request.leftover)
             raise
-        return _Slotted(response, self._slots, self._deadlines.read_idle)
-
-    def _give_back(self, leftover: asyncio.Future[None] | None) -> None:
-        """Free the slot of a request that failed or was given up.
-
-        Requests that run on by themselves are no reason to refuse others, up to as many as there are slots;
-        beyond that each keeps its slot to its end, so that connections are at most twice the slots.
-        """
-        if leftover is None:
-            self._slots.release()
-        elif self._spare > 0:
-            self._spare -= 1
-            self._slots.release()
-            leftover.add_done_callback(self._spare_again)
-        else:
-            leftover.add_done_callback(lambda _: self._slots.release())
-
-    def _spare_again(self, _: asyncio.Future[None]) -> None:
-        self._spare += 1
-
-    async def _take_slot(self) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        try:
-            async with asyncio.timeout(self._deadlines.pool):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise failures.Overloaded(
-                "Every upstream connection is in use (upstream.max_connections)."
-            ) from None
+        return _Slotted(response, self.slots, self._deadlines.read_idle)
 
     async def _send(self, request: Outbound, *, query: bool) -> Response:
         times = self._deadlines
@@ -167,12 +139,12 @@ async def _rearm(timer: asyncio.Timeout, finished: asyncio.Event, first_byte: fl
         timer.reschedule(limit)
 
 
-async def _checked(response: Response) -> Response:
+async def _checked(response: EngineResponse) -> Response:
     problem = headers.response_problem(response.headers)
     if problem is None and response.status not in _STATUSES:
         problem = "a status outside 200 to 599"
     if problem is not None:
-        await response.aclose()
+        await response.discard()
         raise failures.BadUpstreamResponse(f"The upstream's response is ambiguous: {problem}.")
     return response
 
@@ -182,11 +154,11 @@ class _Slotted:
 
     __slots__ = ("_idle", "_response", "_slots", "headers", "status")
 
-    def __init__(self, response: Response, slots: asyncio.Semaphore, idle: float) -> None:
+    def __init__(self, response: Response, slots: Slots, idle: float) -> None:
         self.status = response.status
         self.headers = response.headers
         self._response = response
-        self._slots: asyncio.Semaphore | None = slots
+        self._slots: Slots | None = slots
         self._idle = idle
 
     async def read(self) -> bytes | None:
@@ -202,4 +174,4 @@ class _Slotted:
         try:
             await self._response.aclose()
         finally:
-            slots.release()
+            slots.give_back()
