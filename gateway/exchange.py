@@ -41,6 +41,16 @@ class TraceIds:
     """The value of `traceresponse`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection, as the kernel and TLS say; nothing the app wrote."""
+
+    uid: int | None = None
+    """User of the process that connected; only on a Unix socket."""
+    names: tuple[str, ...] = ()
+    """subjectAltNames of the client's certificate, which the client CA signed."""
+
+
 @dataclass(slots=True)
 class Attempt:
     """One round trip to the upstream."""
@@ -73,6 +83,7 @@ class Exchange:
     http_version: str = "1.1"
     client: str | None = None
     """Address of the peer; None on a Unix socket."""
+    peer: Peer = Peer()
     host: bytes = b""
 
     started: float = 0.0
@@ -80,7 +91,7 @@ class Exchange:
     """Wall clock at `started`, nanoseconds since the epoch."""
     route: Route = Route("unmatched")
     caller: str | None = None
-    """Name of the inbound key that let the caller in."""
+    """What is known of who asks: name of its key, name in its certificate, `uid:1000`; for refusals too."""
     trace: TraceIds = TraceIds("0" * 32, "0" * 16, sampled=False, response_header=b"")
     client_request_id: str | None = None
 

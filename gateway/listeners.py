@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import Settings
+from gateway.config import Settings, is_loopback
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -61,6 +61,11 @@ def _tcp_socket(host: str, port: int, section: str) -> socket.socket:
         listener = socket.socket(family, kind, proto)
     except OSError as error:
         raise ListenError(f"{section}: {host} is not an address of this machine: {error.strerror}") from None
+    if leads_elsewhere(host, str(address[0])):
+        listener.close()
+        raise ListenError(
+            f"{section}: {host} is {address[0]} here, which is not loopback; set {section}.host to 127.0.0.1"
+        )
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -72,6 +77,14 @@ def _tcp_socket(host: str, port: int, section: str) -> socket.socket:
             f"set {section}.host or {section}.port, or stop what uses it"
         ) from None
     return listener
+
+
+def leads_elsewhere(host: str, address: str) -> bool:
+    """Whether a name for this machine alone stands for an address that others reach (RFC 6761, 6.3).
+
+    What may listen on loopback needs no authentication, so the name's word is not taken for it.
+    """
+    return is_loopback(host) and not is_loopback(address)
 
 
 def _unix_socket(path: Path) -> socket.socket:

@@ -4,7 +4,7 @@ The table is that of the Azure Digital Twins data plane, api-version 2023-10-31.
 while they are matched: `%2F` inside an id is part of the id. What is not in the table is `unmatched`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from gateway.exchange import Route
@@ -108,7 +108,8 @@ def job_path(kind: str, job_id: str | None = None) -> bytes:
 
 def _reads_as_jobs(raw_path: bytes) -> bool:
     """Whether a lenient upstream may take the path for one of the Jobs API."""
-    return next(filter(None, unquote_to_bytes(raw_path).lower().split(b"/")), b"") == b"jobs"
+    first = next(filter(None, unquote_to_bytes(raw_path).lower().split(b"/")), b"")
+    return _bare(first) == b"jobs"
 
 
 def _fits(segments: Segments, parts: list[bytes]) -> bool:
@@ -121,8 +122,9 @@ def _fits(segments: Segments, parts: list[bytes]) -> bool:
 class DenyList:
     """`routes.deny`: method and template pairs that get 403.
 
-    Matching is wider than for labels: case, percent-encoding (of slashes too) and empty segments are ignored,
-    since an upstream may ignore them too. HEAD is refused with GET.
+    Matching is wider than for labels, since an upstream's may be too: case, percent-encoding (of slashes,
+    and twice), empty segments, parameters (`;v=1`) and dots or spaces at a segment's end are ignored. HEAD is
+    refused with GET.
     """
 
     def __init__(self, pairs: Iterable[str]) -> None:
@@ -134,14 +136,27 @@ class DenyList:
         if not self._pairs:
             return None
         meant = "GET" if method == "HEAD" else method
-        readings = (
-            [unquote_to_bytes(part).lower() for part in raw_path.split(b"/") if part],
-            [part.lower() for part in unquote_to_bytes(raw_path).split(b"/") if part],
-        )
+        readings = list(_readings(raw_path))
         for pair, denied, segments in self._pairs:
             if denied == meant and any(_fits_folded(segments, parts) for parts in readings):
                 return pair
         return None
+
+
+def _readings(raw_path: bytes) -> Iterator[list[bytes]]:
+    """The segments as strict and as lenient servers may read them."""
+    once = unquote_to_bytes(raw_path)
+    twice = unquote_to_bytes(once)
+    apart = [unquote_to_bytes(part) for part in raw_path.split(b"/")]
+    for parts in (apart, once.split(b"/"), twice.split(b"/")):
+        folded = [part.lower() for part in parts if part]
+        yield folded
+        yield [bare for part in folded if (bare := _bare(part))]
+
+
+def _bare(part: bytes) -> bytes:
+    """A segment without parameters (RFC 3986, section 3.3), and dots or spaces at its end."""
+    return part.partition(b";")[0].rstrip(b". ")
 
 
 def _fits_folded(segments: Segments, parts: list[bytes]) -> bool:

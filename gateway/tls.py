@@ -1,24 +1,19 @@
 """TLS of the data listener; certificate, key and client CA are read again when they change.
 
 A handshake that begins after a change gets the new ones, and a connection that stands keeps its own, so a
-renewal fails no request. What cannot be used is told, and what was in use stays: of a pair that is replaced
-file by file the halves do not match for a moment.
+renewal fails no request. A session begun before the change is not taken up again: that would let a client in
+without a look at its certificate, and at a CA that is another by now. What cannot be used is told, and what
+was in use stays: of a pair that is replaced file by file the halves do not match for a moment.
 """
 
 import asyncio
 import logging
-import os
 import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any, Self
 
 from gateway.config import ListenTls
-
-POLL = 5.0
-"""Seconds between two looks at the files."""
-
-_Mark = tuple[int, int, int, int] | None
-"""Times of content and of mode or name, inode and size; None while there is no file."""
+from gateway.config.followed import Followed, follow
 
 _log = logging.getLogger("gateway.tls")
 
@@ -31,28 +26,20 @@ class ListenerTls:
 
     def __init__(self, settings: ListenTls) -> None:
         self._settings = settings
-        self._seen = self._marks()
-        self._newest = _context(settings)
-        self.context = _context(settings)
-        """What the server is given, once: it asks in each handshake for the newest."""
-        # Called without a server name too (RFC 6066), and before a certificate is chosen.
-        self.context.sni_callback = self._choose
+        self._files = Followed((settings.certificate_file, settings.key_file, settings.client_ca_file))
+        self.context = _Newest(_context(settings))
+        """What the server is given, once."""
 
     async def follow(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
-        """Look at the files every `POLL` seconds, until cancelled."""
-        while True:
-            await sleep(POLL)
-            await self.look()
+        """Look at the files every few seconds, until cancelled."""
+        await follow(self.look, sleep)
 
     async def look(self) -> None:
         """Read the files again if one is another than before."""
-        marks = self._marks()
-        if marks == self._seen:
+        if not self._files.changed():
             return
-        # Taken before the files are read: a change meanwhile then shows at the next look.
-        self._seen = marks
         try:
-            self._newest = await asyncio.to_thread(_context, self._settings)
+            self.context.newest = await asyncio.to_thread(_context, self._settings)
         except OSError as error:  # ssl.SSLError is one
             reason = error.strerror or getattr(error, "reason", None) or type(error).__name__
             _log.error(
@@ -61,26 +48,36 @@ class ListenerTls:
         else:
             _log.info("listen.tls: new connections get the changed files")
 
-    def _choose(
-        self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
-    ) -> None:
-        connection.context = self._newest
 
-    def _marks(self) -> tuple[_Mark, ...]:
-        tls = self._settings
-        return tuple(_mark(path) for path in (tls.certificate_file, tls.key_file, tls.client_ca_file) if path)
+class _Newest(ssl.SSLContext):
+    """A context that has each connection made by the newest one, which has sessions of its own."""
+
+    newest: ssl.SSLContext
+
+    def __new__(cls, newest: ssl.SSLContext) -> Self:
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        made.newest = newest
+        return made
+
+    def wrap_bio(self, *args: Any, **more: Any) -> ssl.SSLObject:
+        """As asyncio and uvloop ask for each connection."""
+        return self.newest.wrap_bio(*args, **more)
 
 
-def _mark(path: Path) -> _Mark:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - called every few seconds on the event loop
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+class _Connection(ssl.SSLObject):
+    """A connection whose client's certificate may hold anything that its CA signed."""
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """As the library, but names that are no UTF-8 name nobody, where they would end in a traceback."""
+        try:
+            return super().getpeercert(binary_form)
+        except ValueError:
+            return {}
 
 
 def _context(tls: ListenTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _Connection
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.certificate_file is not None:
         # An empty password, because without one OpenSSL would ask the terminal for that of an encrypted key.

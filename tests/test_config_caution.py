@@ -50,6 +50,13 @@ def test_a_token_that_can_be_guessed(tmp_path: Path) -> None:
     assert warnings(settings(tmp_path, environ=environ), environ) == told
 
 
+def test_nobody_is_many(tmp_path: Path) -> None:
+    """The user id of nobody in the allow-list is told: the kernel says it of every user it cannot name."""
+    text = f"listen.unix_socket = '{tmp_path}/gateway.sock'\nauth.inbound.peer_uids = [1000, 65534]"
+    told = ("auth.inbound.peer_uids: 65534 is also every user of another user namespace",)
+    assert warnings(settings(tmp_path, text), {}) == told
+
+
 def test_a_token_file_that_is_not_there_yet(tmp_path: Path) -> None:
     """The file of whoever is slower to start is told, and is no mistake."""
     loaded = settings(tmp_path, f"auth.mode = 'file'\nauth.file.path = '{tmp_path}/token'")

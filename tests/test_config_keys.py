@@ -20,6 +20,7 @@ auth.oauth2.client_id = "gateway"
 auth.oauth2.token_url = "https://issuer.example/token"
 """
 OAUTH2_WITH_SECRET = OAUTH2 + 'auth.oauth2.client_secret = "0123456789"\n'
+MTLS = 'listen.tls.client_ca_file = "/nonexistent/ca.pem"\n'
 ENTRA = 'auth.entra.tenant_id = "tenant"\nauth.entra.client_id = "client"\nauth.entra.credential = '
 
 BAD = [
@@ -32,6 +33,8 @@ BAD = [
     ("upstream.ca_file", 'upstream.ca_file = "/nonexistent/ca.pem"', NO_FILE),
     ("upstream.max_connections", "upstream.max_connections = 0",
      f"must be a whole number from 1 to 10000 {FILE}"),
+    ("upstream.max_queued", "upstream.max_queued = -1", f"must be a whole number from 0 to 10000 {FILE}"),
+    ("upstream.connection_age", "upstream.connection_age = 0", f"must be a number from 1 to 86400 {FILE}"),
     ("upstream.pool_idle", "upstream.pool_idle = 0", SECONDS),
     ("upstream.timeout.connect", "upstream.timeout.connect = -1", SECONDS),
     ("upstream.timeout.pool", 'upstream.timeout.pool = "1s"', SECONDS),
@@ -39,6 +42,20 @@ BAD = [
     ("upstream.timeout.query_first_byte", "upstream.timeout.query_first_byte = inf", SECONDS),
     ("upstream.timeout.head_total", "upstream.timeout.head_total = true", SECONDS),
     ("upstream.timeout.read_idle", "upstream.timeout.read_idle = 1979-05-27", SECONDS),
+    ("upstream.circuit.failures", "upstream.circuit.failures = -1",
+     f"must be a whole number from 0 to 1000 {FILE}"),
+    ("upstream.circuit.share", "upstream.circuit.share = 0",
+     f"must be a number above 0 and up to 1 {FILE}"),
+    ("upstream.circuit.volume", "upstream.circuit.volume = 0",
+     f"must be a whole number from 1 to 1000000 {FILE}"),
+    ("upstream.circuit.window", "upstream.circuit.window = 0.5",
+     f"must be a number from 1 to 3600 {FILE}"),
+    ("upstream.circuit.open_for", "upstream.circuit.open_for = 0",
+     f"must be a number from 0.1 to 3600 {FILE}"),
+    ("retry.attempts", "retry.attempts = 0", f"must be a whole number from 1 to 10 {FILE}"),
+    ("retry.budget", "retry.budget = 2", f"must be a number from 0 to 1 {FILE}"),
+    ("retry.floor", "retry.floor = -1", f"must be a number from 0 to 1000 {FILE}"),
+    ("retry.backoff", "retry.backoff = 61", f"must be a number from 0 to 60 {FILE}"),
     ("listen.host", 'listen.host = "0.0.0.0"',
      f"must be loopback unless {WAYS_IN} is set {FILE}"),
     ("listen.port", "listen.port = 65536", f"must be a whole number from 0 to 65535 {FILE}"),
@@ -101,6 +118,9 @@ BAD = [
      f"must be a table; each value must be a path {FILE}"),
     ("auth.inbound.header", 'auth.inbound.header = "x key"',
      f"must be text that matches ^[A-Za-z0-9-]+$ {FILE}"),
+    ("auth.inbound.client_names", f'{MTLS}auth.inbound.client_names = ["app.example", "*.example"]',
+     f"item 2 must be a DNS name, URI, e-mail address or IP address, without wildcards {FILE}"),
+    ("auth.inbound.peer_uids", "auth.inbound.peer_uids = [1000]", f"needs listen.unix_socket {FILE}"),
     ("routes.deny", 'routes.deny = ["POST /jobs/deletions", "DELETE"]',
      f'item 2 must be "METHOD /template" with one of {METHODS} {FILE}'),
     ("tracing.endpoint", 'tracing.endpoint = "127.0.0.1:4318"',
@@ -136,6 +156,7 @@ BAD = [
     ("limits.observed_body", "limits.observed_body = 0",
      f"must be a whole number from 1024 to 16777216 {FILE}"),
     ("limits.keep_alive", "limits.keep_alive = {}", SECONDS),
+    ("limits.connections", "limits.connections = 0", f"must be a whole number from 1 to 100000 {FILE}"),
     ("limits.drain_delay", "limits.drain_delay = 301", f"must be a number from 0 to 300 {FILE}"),
     ("limits.drain_timeout", "limits.drain_timeout = 5",
      f"must be greater than limits.drain_delay, which it includes {FILE}"),

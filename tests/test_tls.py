@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -11,7 +12,8 @@ import pytest
 import trustme
 
 from gateway.config import ListenTls
-from gateway.tls import POLL, ListenerTls
+from gateway.config.followed import POLL
+from gateway.tls import ListenerTls
 from tests.support.certificates import write_certificates
 
 
@@ -64,7 +66,7 @@ async def served(tls: ListenerTls) -> AsyncIterator[int]:
     """A server that says what it hears, on the port that is yielded."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(ssl.SSLError):  # raised where a client's certificate is refused
+        with closing(writer), suppress(ssl.SSLError, ConnectionError):  # a client that is refused, or leaves
             while line := await reader.readline():
                 writer.write(line)
 
@@ -182,6 +184,40 @@ async def test_a_new_client_ca(site: Site) -> None:
         assert await admitted(port, site.trusting(successor))
         for refused in (site.clients, None):
             assert not await admitted(port, site.trusting(refused))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_session_outlives_the_client_ca(site: Site, version: ssl.TLSVersion) -> None:
+    """A client of the CA before cannot take up its old session; it would be let in without a look at it."""
+    site.clients.cert_pem.write_to_path(site.client_ca)
+    tls = ListenerTls(site.settings(client_ca_file=site.client_ca))
+    context = site.trusting(site.clients)
+    context.maximum_version = version
+    async with served(tls) as port:
+        session, _ = await asyncio.to_thread(met, port, context)
+        session, resumed = await asyncio.to_thread(met, port, context, session)
+        assert resumed
+        trustme.CA().cert_pem.write_to_path(site.client_ca)
+        await tls.look()
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.to_thread(met, port, context, session)
+
+
+def met(
+    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLSession | None, bool]:
+    """The session of an answered connection, and whether it was taken up. Raises SSLError where refused."""
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost", session=session) as secured,
+    ):
+        secured.sendall(b"hello\n")
+        if secured.recv(6) != b"hello\n":
+            raise ConnectionError
+        kept, resumed = secured.session, bool(secured.session_reused)
+        with suppress(OSError):
+            secured.unwrap()  # a session that is not ended properly is forgotten by the server
+        return kept, resumed
 
 
 async def admitted(port: int, context: ssl.SSLContext) -> bool:

@@ -2,6 +2,7 @@
 
 app       the routes, and what each needs to read
 access    who may see the page and `/api`
+logins    refused logins, told in the log
 health    readiness: named checks
 api       `/api/…` as JSON
 page/     `/` for people

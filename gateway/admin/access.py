@@ -12,6 +12,7 @@ import ipaddress
 
 from starlette.requests import Request
 
+from gateway.admin.logins import Logins
 from gateway.config import Admin
 from gateway.failures import Forbidden, GatewayError, Misdirected, Unauthorized
 
@@ -26,6 +27,7 @@ class Access:
     def __init__(self, settings: Admin) -> None:
         self._bound = settings.host
         self._token = settings.token.get_secret_value().encode() if settings.token else None
+        self._logins = Logins()
 
     def refusal(self, request: Request) -> GatewayError | None:
         """Why this request must not see anything, or None."""
@@ -37,6 +39,8 @@ class Access:
         if not is_loopback(peer):
             if self._token is None:
                 return Forbidden("Only this machine may see this; set admin.token to open it to others.")
+            if "authorization" in request.headers:  # without it a browser has yet to ask for the password
+                self._logins.refused(peer)
             return Unauthorized("Only this machine or a holder of admin.token may see this.")
         if not self._knows_host(request.headers.getlist("host")):
             return Misdirected("This Host is not the admin listener's.")

@@ -9,15 +9,19 @@ caution.py    what is allowed, but should be known
 example.py    `config.example.toml`
 origin.py     the origin of a URL, strictly
 files.py      secrets and certificates in files
+followed.py   files that are looked at again while the gateway runs
+identities.py what tells callers apart: shared keys, names in certificates
 problem.py    one mistake, one line
 """
 
 from gateway.config.auth_sections import Auth, Entra, Inbound, OAuth2, StaticToken, TokenFile
 from gateway.config.caution import warnings
 from gateway.config.files import read_secret
+from gateway.config.identities import read_key
 from gateway.config.load import load
 from gateway.config.origin import Origin, is_loopback, parse_origin
 from gateway.config.problem import ConfigurationError, Problem
+from gateway.config.resilience_sections import Circuit, Retry
 from gateway.config.sections import (
     Admin,
     Jobs,
@@ -35,6 +39,7 @@ from gateway.config.sections import (
 __all__ = [
     "Admin",
     "Auth",
+    "Circuit",
     "ConfigurationError",
     "Entra",
     "Inbound",
@@ -47,6 +52,7 @@ __all__ = [
     "OAuth2",
     "Origin",
     "Problem",
+    "Retry",
     "Routes",
     "Settings",
     "StaticToken",
@@ -56,6 +62,7 @@ __all__ = [
     "is_loopback",
     "load",
     "parse_origin",
+    "read_key",
     "read_secret",
     "warnings",
 ]

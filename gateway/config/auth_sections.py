@@ -65,14 +65,18 @@ class Entra(Section):
 
 
 class Inbound(Section):
-    """`auth.inbound`: who may use the gateway; nothing set means every local process."""
+    """`auth.inbound`: who may use the gateway; all that is set must hold, unset is every local process."""
 
     keys: dict[str, Secret] = Field(default_factory=dict)
     """Shared keys by caller name; two names with two keys are both valid during a rotation."""
     key_files: dict[str, Path] = Field(default_factory=dict)
-    """Files with shared keys by caller name, read at start."""
+    """Files with shared keys by caller name; read again when they change."""
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "x-gateway-key"
-    """Header that carries the key; `Authorization: Bearer <key>` works too."""
+    """Header that carries the key; `Authorization: Bearer <key>` works too, except with passthrough."""
+    client_names: tuple[str, ...] = ()
+    """Names in client certificates (DNS, URI, email, IP; not the CN) that may use the gateway; empty: all."""
+    peer_uids: tuple[Annotated[int, Field(ge=0, le=4_294_967_294)], ...] = ()
+    """User ids whose processes may use listen.unix_socket (Linux only); empty: all that can open it."""
 
 
 class Auth(Section):

@@ -10,6 +10,8 @@ from gateway.config.sections import Settings
 from gateway.config.sources import Environment, read_environment
 
 _SHORTEST_TOKEN = 16
+_NOBODY = 65_534
+"""What Linux says of users that have no number here (user_namespaces(7))."""
 
 
 def warnings(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -52,6 +54,8 @@ def _guessable(settings: Settings) -> Iterator[str]:
     token = settings.admin.token
     if token is not None and len(token.get_secret_value()) < _SHORTEST_TOKEN:
         yield f"admin.token: fewer than {_SHORTEST_TOKEN} characters can be guessed"
+    if _NOBODY in settings.auth.inbound.peer_uids:
+        yield f"auth.inbound.peer_uids: {_NOBODY} is also every user of another user namespace"
 
 
 def _not_there_yet(settings: Settings) -> Iterator[str]:

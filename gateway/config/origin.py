@@ -86,8 +86,12 @@ def is_host(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is `localhost` or a loopback address."""
-    return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    """Whether the host is `localhost` or a loopback address, an IPv4 one in IPv6 form too."""
+    if not _is_address(host):
+        return host.lower() == "localhost"
+    address = ipaddress.ip_address(host)
+    # Asked of the address within: before Python 3.13 the one around it is never loopback.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _is_address(text: str) -> bool:

@@ -114,7 +114,7 @@ def _decode(path: KeyPath, text: str) -> Iterator[tuple[KeyPath, Any]]:
     if key is None or (key.kind == "object" and path == key.path):
         yield from _leaves(path, _table(text))
     elif key.kind == "array":
-        yield path, _list(text)
+        yield path, _list(str(key.item["type"]), text)
     else:
         yield path, _scalar(key.kind, text)
 
@@ -133,10 +133,10 @@ def _table(text: str) -> Tree:
     return table
 
 
-def _list(text: str) -> Any:
+def _list(kind: str, text: str) -> Any:
     if text.lstrip().startswith("["):
         return _json(text, "must be a comma-separated list or a JSON array")
-    return [item.strip() for item in text.split(",") if item.strip()]
+    return [_scalar(kind, item.strip()) for item in text.split(",") if item.strip()]
 
 
 def _json(text: str, message: str) -> Any:

@@ -67,11 +67,11 @@ class Visit:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser with a profile of its own; skips the test where there is none."""
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """A browser with a profile of its own, and further flags; skips the test where there is none."""
     path = require_program("chromium", INSTALL)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

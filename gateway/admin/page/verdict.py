@@ -41,6 +41,9 @@ def _concerns(status: Mapping[str, Any]) -> Iterator[str]:
     token, jobs, recent = status["token"], status["jobs"], status["recent"]
     if token is not None and token["failures"]:
         yield "The token is valid, but its refresh fails: see Token."
+    circuit = status["upstream"]["circuit"]
+    if circuit["cause"] is not None:
+        yield f"ADT is left alone for now and requests get 503, because {visible(circuit['cause'])}."
     failures, requests = failing(recent["upstream"], _LATELY, recent["stepSeconds"])
     if failures:
         yield f"{failures:,} of {requests:,} requests to ADT failed in the last minute: see Traffic."

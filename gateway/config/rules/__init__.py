@@ -65,6 +65,8 @@ RULES = (
     Rule(inbound.inbound_key_files, ("auth.inbound.key_files",)),
     Rule(inbound.inbound_names, ("auth.inbound.keys", "auth.inbound.key_files")),
     Rule(inbound.inbound_header, ("auth.inbound.header",)),
+    Rule(inbound.client_names, ("auth.inbound.client_names", "listen.tls.client_ca_file")),
+    Rule(inbound.peer_uids, ("auth.inbound.peer_uids", "listen.unix_socket")),
     Rule(upstream.deny, ("routes.deny",)),
     Rule(tracing.endpoint, ("tracing.endpoint",)),
     Rule(tracing.protocol, ("tracing.endpoint",)),

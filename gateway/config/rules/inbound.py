@@ -1,17 +1,16 @@
-"""Rules of `auth.inbound`: keys that cannot be guessed, each belonging to one caller."""
+"""Rules of `auth.inbound`: keys that cannot be guessed and belong to one caller, names that can match."""
 
 import re
+import socket
 from collections.abc import Iterator
 
 from pydantic import SecretStr
 
 from gateway.config.files import read_secret, secret_fault
+from gateway.config.identities import key_faults, listed_name
 from gateway.config.problem import KeyPath, Problem
 from gateway.config.rules.given import Given
 
-_SHORTEST_KEY = 16
-_KEY = re.compile(r"[!-~]+")
-"""What passes in a header unchanged."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OTHER_MEANING = frozenset(
     {"authorization", "connection", "content-length", "host", "te", "traceparent", "transfer-encoding"}
@@ -24,10 +23,8 @@ def inbound_keys(given: Given) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for path, secret in _keys(given):
         value = secret.get_secret_value()
-        if len(value) < _SHORTEST_KEY:
-            yield given.problem_at(path, f"must be at least {_SHORTEST_KEY} characters long")
-        if not _KEY.fullmatch(value):
-            yield given.problem_at(path, "must be printable ASCII without spaces")
+        for fault in key_faults(value):
+            yield given.problem_at(path, fault)
         if (owner := owners.setdefault(value, path[-1])) != path[-1]:
             yield given.problem_at(path, f"must differ from the key of {owner}")
     for name in sorted(inbound.keys.keys() & inbound.key_files.keys()):
@@ -57,6 +54,35 @@ def inbound_header(given: Given) -> Iterator[Problem]:
     """The key's header is dropped before forwarding, so it must have no other meaning."""
     if given.settings.auth.inbound.header.lower() in _OTHER_MEANING:
         yield given.problem("auth.inbound.header", f"must be none of {', '.join(sorted(_OTHER_MEANING))}")
+
+
+def client_names(given: Given) -> Iterator[Problem]:
+    """Each name can be in a certificate, and certificates are asked for."""
+    names = given.settings.auth.inbound.client_names
+    for number, name in enumerate(names, 1):
+        if listed_name(name) is None:
+            yield given.problem(
+                "auth.inbound.client_names",
+                f"item {number} must be a DNS name, URI, e-mail address or IP address, without wildcards",
+            )
+    if names and given.settings.listen.tls.client_ca_file is None:
+        yield given.problem("auth.inbound.client_names", "needs listen.tls.client_ca_file")
+
+
+def peer_uids(given: Given) -> Iterator[Problem]:
+    """There is a Unix socket, and a kernel that tells who connects to it."""
+    if not given.settings.auth.inbound.peer_uids:
+        return
+    if given.settings.listen.unix_socket is None:
+        yield given.problem("auth.inbound.peer_uids", "needs listen.unix_socket")
+    yield from given.fault("auth.inbound.peer_uids", peer_fault(socket))
+
+
+def peer_fault(sockets: object) -> str | None:
+    """Why nobody can tell who connects to a Unix socket of this system's `socket` module, or None."""
+    if hasattr(sockets, "SO_PEERCRED"):
+        return None
+    return "this system does not tell who connects (SO_PEERCRED); Linux does"
 
 
 def _keys(given: Given) -> Iterator[tuple[KeyPath, SecretStr]]:

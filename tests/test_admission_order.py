@@ -1,0 +1,92 @@
+"""What may pass: refused methods, denied routes, and the order of the checks."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import failures
+from gateway.admission import LOOPBACK_NAMES, Admission
+from gateway.exchange import Exchange
+from gateway.routes import DenyList
+
+HEADER = b"x-gateway-key"
+
+
+def _admission(*, deny: tuple[str, ...] = ()) -> Admission:
+    return Admission(
+        allowed_hosts=LOOPBACK_NAMES,
+        public_base_url=None,
+        key_header="X-Gateway-Key",
+        denied=DenyList(deny).refuses,
+    )
+
+
+def _exchange(*lines: tuple[bytes, bytes], method: str = "GET", path: bytes = b"/models") -> Exchange:
+    return Exchange(method, path, b"", [(b"host", b"localhost"), *lines], host=b"localhost")
+
+
+def test_underscore_twin_of_the_key_header_is_refused() -> None:
+    """A header that some servers read as the key header does not go through."""
+    with pytest.raises(failures.RequestInvalid):
+        _admission().admit(_exchange((b"x_gateway_key", b"key-one")))
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+def test_trace_and_connect_are_not_allowed(method: str) -> None:
+    """TRACE and CONNECT get 405 before anything else is looked at."""
+    with pytest.raises(failures.MethodNotAllowed):
+        _admission().admit(_exchange((b"bad name", b"x"), method=method, path=b"*"))
+
+
+@pytest.mark.parametrize(
+    "method", ["", "get", "Trace", "GET ", "G\u00c9T", "GET\r\n", "1", "-X", "X" * 33, "_OTHER"]
+)
+def test_malformed_methods_are_invalid(method: str) -> None:
+    """A method is a word of capitals; nothing else is forwarded."""
+    with pytest.raises(failures.RequestInvalid):
+        _admission().admit(_exchange(method=method))
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PATCH", "M-SEARCH", "VERSION_CONTROL"])
+def test_other_methods_pass(method: str) -> None:
+    """Methods the gateway does not know are the upstream's to judge."""
+    _admission().admit(_exchange(method=method))
+
+
+def test_denied_route_is_forbidden_and_named() -> None:
+    """A route of `routes.deny` gets 403 with the pair that refused it; its neighbours pass."""
+    admission = _admission(deny=("POST /jobs/deletions",))
+    with pytest.raises(failures.Forbidden, match="POST /jobs/deletions"):
+        admission.admit(_exchange(method="POST", path=b"/Jobs%2Fdeletions"))
+    admission.admit(_exchange(method="GET", path=b"/jobs/deletions"))
+
+
+def test_unknown_caller_does_not_learn_what_is_denied() -> None:
+    """Why a caller is refused is told before the deny list answers."""
+    with pytest.raises(failures.Unauthorized):
+        _admission(deny=("GET /models",)).admit(_exchange(), failures.Unauthorized("No key."))
+
+
+def test_unknown_caller_of_another_gateway_is_misdirected() -> None:
+    """A request that is not for this gateway does not learn how callers are told apart."""
+    exchange = Exchange("GET", b"/models", b"", [(b"host", b"evil.example")], host=b"evil.example")
+    with pytest.raises(failures.Misdirected):
+        _admission().admit(exchange, failures.Unauthorized("No key."))
+
+
+@given(
+    st.text(max_size=8),
+    st.binary(max_size=30),
+    st.binary(max_size=30),
+    st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=12)), max_size=5),
+    st.binary(max_size=20),
+)
+def test_any_request_is_admitted_or_answered(
+    method: str, path: bytes, query: bytes, lines: list[tuple[bytes, bytes]], host: bytes
+) -> None:
+    """Whatever arrives, nothing but a GatewayError comes of it."""
+    exchange = Exchange(method, path, query, [(b"host", host), *lines], host=host)
+    with suppress(failures.GatewayError):
+        _admission(deny=("POST /jobs/deletions",)).admit(exchange)
