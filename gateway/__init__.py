@@ -10,9 +10,9 @@ serve          two listeners in one process and one loop; readiness, drain, shut
 listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
+reader         the strict reader of HTTP/1.1 requests
 crowd          how many connections a listener holds
 lingering      closing in two steps, so that a refusal reaches an app that is still sending
-budget         how many bytes of a request may come before it gets anywhere
 exchange       the record of one request: what arrived, was decided, happened, and when
 failures       every way in which the gateway itself fails
 proxy          THE STORY: read it first
@@ -22,9 +22,11 @@ deadline       await with a deadline that costs nothing where nothing waits
 routes         method and raw path to a route with a bounded label
 trace_context  W3C trace context: parse, continue, format
 spans/         server and client spans, OTLP export
-admission      who and what may pass
+callers        who may use the gateway, and the caller's name
+admission      what may pass
 drain          whether the gateway still takes requests
-attempts       token, headers, client span, round trip; once more where that is safe
+attempts/      token, headers, client span, round trip; once more where that is safe
+resilience/    when to leave the upstream alone, and how often may be tried again
 job_requests/  the Jobs API's pace: shared reads, writes once, turns
 retry_after    how long the upstream asks to be left alone
 tokens/        hand out a valid token: one state machine, several sources

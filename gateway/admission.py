@@ -4,9 +4,8 @@ The gateway adds a credential to what it forwards, so it decides here, before an
 request is one unambiguous origin-form request for this gateway, from somebody who may use it.
 """
 
-import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from gateway import failures, headers
@@ -15,7 +14,14 @@ from gateway.exchange import Exchange
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _NEVER_FORWARDED = frozenset({"TRACE", "CONNECT"})
-_METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
+_METHODS = frozenset({
+    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "DELETE", "GET", "HEAD", "LABEL",
+    "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE",
+    "OPTIONS", "ORDERPATCH", "PATCH", "POST", "PROPFIND", "PROPPATCH", "PURGE", "PUT", "QUERY", "REBIND",
+    "REPORT", "SEARCH", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+})  # fmt: skip
+"""IANA's HTTP Method Registry without PRI, and PURGE, which many know."""
 # RFC 3986, sections 3.3 and 3.4: pchar, "/" in a path, "/" and "?" in a query.
 _PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
@@ -32,23 +38,20 @@ class Admission:
         *,
         allowed_hosts: Iterable[str] | None,
         public_base_url: str | None,
-        keys: Mapping[str, str],
         key_header: str,
-        bearer_keys: bool,
         denied: Callable[[str, bytes], str | None],
     ) -> None:
-        """`allowed_hosts` None lets any well-formed Host pass; `bearer_keys` takes a key as bearer token."""
+        """`allowed_hosts` None lets any well-formed Host pass; nothing may look like `key_header`."""
         self._hosts = None if allowed_hosts is None else frozenset(host.lower() for host in allowed_hosts)
         self._public_origin = _origin(public_base_url) if public_base_url else None
-        self._keys = {name: key.encode() for name, key in keys.items()}
         self._key_header = key_header.lower().encode()
-        self._bearer_keys = bearer_keys
         self._denied = denied
 
-    def admit(self, exchange: Exchange) -> None:
-        """Let the exchange pass, and name its caller.
+    def admit(self, exchange: Exchange, stranger: failures.GatewayError | None = None) -> None:
+        """Let the exchange pass; `stranger` says why its caller may not use the gateway.
 
-        Raises MethodNotAllowed, RequestInvalid, Misdirected, Forbidden or Unauthorized.
+        Raises MethodNotAllowed, RequestInvalid, Misdirected, Forbidden, or `stranger`: that is told before
+        what is denied, and only to a request that could have been sent.
         """
         self._check_method(exchange.method)
         check_target(exchange.raw_path, exchange.query)
@@ -57,7 +60,8 @@ class Admission:
             raise failures.RequestInvalid(f"The request is not forwarded: {problem}.")
         self._check_host(exchange)
         self._check_browser(exchange)
-        exchange.caller = self._caller(exchange)
+        if stranger is not None:
+            raise stranger
         pair = self._denied(exchange.method, exchange.raw_path)
         if pair is not None:
             raise failures.Forbidden(f"This gateway's configuration (routes.deny) refuses {pair}.")
@@ -65,8 +69,8 @@ class Admission:
     def _check_method(self, method: str) -> None:
         if method in _NEVER_FORWARDED:
             raise failures.MethodNotAllowed(f"{method} is not forwarded.")
-        if not _METHOD.fullmatch(method):
-            raise failures.RequestInvalid("The method is not one of upper-case letters.")
+        if method not in _METHODS:
+            raise failures.RequestInvalid("The method is not one that is known.")
 
     def _check_host(self, exchange: Exchange) -> None:
         host = host_name(exchange.host)
@@ -85,26 +89,6 @@ class Admission:
                 raise failures.Forbidden("Requests from a web page of another site are refused.")
             if name == b"origin" and value.decode("latin-1").lower() not in own:
                 raise failures.Forbidden("The Origin is not this gateway.")
-
-    def _caller(self, exchange: Exchange) -> str | None:
-        if not self._keys:
-            return None
-        shown = [value for name, value in exchange.headers if name == self._key_header]
-        if self._bearer_keys:
-            bearer = exchange.header(b"authorization") or b""
-            if bearer[:7].lower() == b"bearer ":
-                shown.append(bearer[7:].strip())
-        caller = None
-        for name, key in self._keys.items():
-            for value in shown:
-                # Every key is compared with every value, so that the time tells nothing.
-                if hmac.compare_digest(key, value):
-                    caller = name
-        if caller is None:
-            raise failures.Unauthorized(
-                f"A key of this gateway is required, in {self._key_header.decode()} or as bearer token."
-            )
-        return caller
 
 
 def check_target(raw_path: bytes, query: bytes) -> None:

@@ -1,5 +1,6 @@
 """Composition root: builds the long-lived objects, mounts proxy and admin, closes all in reverse order."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,18 +13,22 @@ from gateway.access_log import AccessLog, LogOutput
 from gateway.admin import create_admin
 from gateway.admission import LOOPBACK_NAMES, Admission
 from gateway.answer import Answers
-from gateway.attempts import Attempts
-from gateway.config import Origin, Settings, parse_origin, read_secret
+from gateway.attempts import Attempts, Told
+from gateway.callers import Callers
+from gateway.config import Origin, Settings, parse_origin
 from gateway.drain import Drain
 from gateway.failures import REGISTRY
 from gateway.job_requests import JobsSide, open_jobs
 from gateway.metrics import Metrics
 from gateway.proxy import Proxy
 from gateway.recent import Recent
+from gateway.resilience import Breaker, Retries
 from gateway.routes import DenyList
 from gateway.spans import Spans
 from gateway.tokens import RefreshOutcome, Tokens, open_source
 from gateway.upstream import Upstream, open_upstream
+
+_circuit_log = logging.getLogger("gateway.circuit")
 
 FLUSH_SECONDS = 3.0
 """Longest time for the last spans to be exported at shutdown."""
@@ -35,6 +40,7 @@ class Gateway:
 
     data_app: Starlette
     admin_app: Starlette
+    callers: Callers
     drain: Drain
 
 
@@ -53,9 +59,13 @@ async def open_gateway(
         tokens = await _open_tokens(settings, environ, spans, metrics, stack)
         upstream = open_upstream(settings.upstream, origin=origin.text, version=__version__)
         stack.push_async_callback(upstream.aclose)
-        attempts = _attempts(settings, origin, upstream, tokens, metrics, recent)
+        circuit = Breaker(settings.upstream.circuit, log=_circuit_log.log)
+        metrics.watch_circuit(lambda: circuit.view().state)
+        attempts = _attempts(settings, origin, upstream, tokens, Told(metrics, recent, circuit))
         jobs = await open_jobs(settings, attempts, spans, metrics, stack)
+        callers = Callers(settings.auth.inbound, bearer_keys=settings.auth.mode != "passthrough")
         proxy = Proxy(
+            callers=callers,
             admission=_admission(settings),
             attempts=attempts,
             job_reads=jobs.reads,
@@ -68,15 +78,15 @@ async def open_gateway(
             limits=settings.limits,
             drain=drain,
         )
-        checks = status.health(settings, tokens, recent, drain)
+        checks = status.health(settings, tokens, recent, circuit, drain)
         admin = create_admin(
             settings.admin,
             metrics=metrics,
             health=checks,
-            status=status.Status(settings, tokens, jobs, recent, drain, checks),
+            status=status.Status(settings, tokens, jobs, recent, circuit, drain, checks),
             jobs=status.LedgerView(jobs.ledger),
         )
-        yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, drain=drain)
+        yield Gateway(data_app=_every_path_to(proxy), admin_app=admin, callers=callers, drain=drain)
 
 
 def _every_path_to(proxy: Proxy) -> Starlette:
@@ -140,16 +150,16 @@ def _attempts(
     origin: Origin,
     upstream: Upstream,
     tokens: Tokens | None,
-    metrics: Metrics,
-    recent: Recent,
+    told: Told,
 ) -> Attempts:
     key_header = settings.auth.inbound.header.lower().encode()
     credentials = () if settings.auth.mode == "passthrough" else (b"authorization",)
     return Attempts(
         upstream=upstream,
         tokens=tokens,
-        metrics=metrics,
-        recent=recent,
+        retries=Retries(settings.retry),
+        told=told,
+        longest=settings.upstream.timeout.head_total,
         authority=origin.authority.encode("ascii"),
         ending_here=headers.ending_here((key_header, *credentials)),
     )
@@ -168,15 +178,11 @@ def _answers(settings: Settings, origin: Origin, jobs: JobsSide, metrics: Metric
 
 
 def _admission(settings: Settings) -> Admission:
-    listen, inbound = settings.listen, settings.auth.inbound
-    keys = {name: key.get_secret_value() for name, key in inbound.keys.items()}
-    keys |= {name: read_secret(path).get_secret_value() for name, path in inbound.key_files.items()}
+    listen = settings.listen
     return Admission(
         allowed_hosts=None if listen.unix_socket is not None else _allowed_hosts(settings),
         public_base_url=listen.public_base_url,
-        keys=keys,
-        key_header=inbound.header,
-        bearer_keys=settings.auth.mode != "passthrough",
+        key_header=settings.auth.inbound.header,
         denied=DenyList(settings.routes.deny).refuses,
     )
 

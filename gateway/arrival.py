@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from gateway.exchange import Exchange, RawHeaders
+from gateway.exchange import Exchange, Peer, RawHeaders
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,9 +21,10 @@ CONNECTION = "adt_gateway.connection"
 class Connection:
     """What the server's protocol offers beyond ASGI; one for the life of a connection."""
 
-    __slots__ = ("abort", "lost", "on_lost")
+    __slots__ = ("abort", "lost", "on_lost", "peer")
 
-    def __init__(self, abort: Callable[[], None]) -> None:
+    def __init__(self, abort: Callable[[], None], peer: Peer) -> None:
+        self.peer = peer
         self.abort = abort
         """Break the connection without sending what is still buffered."""
         self.on_lost: Callable[[], None] | None = None
@@ -43,6 +44,7 @@ def read_exchange(scope: Scope) -> Exchange:
         scheme=scope["scheme"],
         http_version=scope["http_version"],
         client=scope["client"][0] if scope["client"] else None,
+        peer=scope[CONNECTION].peer,
         started=time.perf_counter(),
         started_ns=time.time_ns(),
     )

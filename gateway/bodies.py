@@ -91,3 +91,8 @@ def decoded(body: bytes, coding: bytes | None, cap: int) -> bytes | None:
         return None
     # What follows the end (gzip may have several members) would be lost.
     return out if inflate.eof and not inflate.unused_data and len(out) <= cap else None
+
+
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """A body that is at hand, as a stream of one piece."""
+    yield body

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from gateway import failures
 from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
+from gateway.bodies import once
 from gateway.config import Limits
 from gateway.deadline import within
 from gateway.exchange import Exchange, RawHeaders
@@ -51,15 +52,19 @@ class Downstream:
 
         May be asked for again. Raises RequestTooLarge, RequestTimeout, RequestInvalid or ClientLeft.
         """
-        if self._body is None and not self.body_finished:
+        if self._body is None and not self.body_finished and self.has_body():
             self._body = await self._read_body()
         return self._body
 
-    async def _read_body(self) -> "bytes | Upload | None":
+    def has_body(self) -> bool:
+        """Whether the request has one; where it has none there is nothing left to be read of it."""
+        if self._exchange.header(b"content-length") is not None:
+            return True
+        self.body_finished = self._exchange.header(b"transfer-encoding") is None
+        return not self.body_finished
+
+    async def _read_body(self) -> "bytes | Upload":
         length = self._exchange.header(b"content-length")
-        if length is None and self._exchange.header(b"transfer-encoding") is None:
-            self.body_finished = True
-            return None
         limit = self._limits.request_body
         if limit is not None and length is not None and int(length) > limit:
             raise _too_large(limit)
@@ -218,9 +223,12 @@ class Upload:
     def __init__(self, downstream: Downstream, start: bytes) -> None:
         self._downstream = downstream
         self._start = start
+        self.untouched = True
+        """Whether nobody has asked for any of it: it can still be sent from its first byte on."""
         self.finished = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.untouched = False
         if self._start:
             yield self._start
         try:
@@ -232,11 +240,6 @@ class Upload:
             self._downstream.failure = failure
             raise
         self.finished.set()
-
-
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """A body that is at hand, as a stream of one piece."""
-    yield body
 
 
 async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:

@@ -6,6 +6,7 @@
     ├── UpstreamConnectionLost   502
     ├── BadUpstreamResponse      502
     ├── TokenUnavailable         503  nothing was sent
+    ├── CircuitOpen              503  nothing was sent
     ├── Overloaded               503  nothing was sent
     ├── Draining                 503  nothing was sent
     ├── RateLimited              429  nothing was sent
@@ -66,7 +67,10 @@ _CODES = (
     ErrorCode(
         "GatewayTokenUnavailable", 503, "No valid token can be had; nothing was sent.", retry_after=True
     ),
-    ErrorCode("GatewayOverloaded", 503, "Every upstream connection is in use.", retry_after=True),
+    ErrorCode(
+        "GatewayCircuitOpen", 503, "The upstream failed lately and is left alone for now.", retry_after=True
+    ),
+    ErrorCode("GatewayOverloaded", 503, "Too many requests, or connections, at once.", retry_after=True),
     ErrorCode("GatewayDraining", 503, "The gateway is shutting down.", retry_after=True),
     ErrorCode(
         "GatewayRateLimited",
@@ -81,7 +85,7 @@ _CODES = (
     ErrorCode("GatewayRequestTimeout", 408, "The app was too slow to send its request."),
     ErrorCode("GatewayUnauthorized", 401, "Inbound authentication is on and failed."),
     ErrorCode("GatewayMisdirected", 421, "The Host is not this gateway."),
-    ErrorCode("GatewayForbidden", 403, "Refused by `routes.deny`, or sent by a web page of another origin."),
+    ErrorCode("GatewayForbidden", 403, "Refused: `routes.deny`, foreign web page, user or name not listed."),
     ErrorCode("GatewayMethodNotAllowed", 405, "TRACE and CONNECT are not forwarded."),
     ErrorCode(
         "GatewayInternal",
@@ -147,8 +151,14 @@ class TokenUnavailable(GatewayError):
     code = "GatewayTokenUnavailable"
 
 
+class CircuitOpen(GatewayError):
+    """The upstream failed, and its next try is not due yet; nothing was sent."""
+
+    code = "GatewayCircuitOpen"
+
+
 class Overloaded(GatewayError):
-    """No upstream connection became free in time; nothing was sent."""
+    """No upstream connection became free in time, or too many of apps are open; nothing was sent."""
 
     code = "GatewayOverloaded"
 
@@ -204,7 +214,7 @@ class Misdirected(GatewayError):
 
 
 class Forbidden(GatewayError):
-    """Configuration or the browser rules refuse the request."""
+    """Configuration or the browser rules refuse the request, or who sent it is not listed."""
 
     code = "GatewayForbidden"
 

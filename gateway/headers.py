@@ -30,6 +30,10 @@ VIA = b"1.1 adt-gateway"
 
 _DIGITS = 19
 """Digits of the largest Content-Length that every peer reads alike: it fits into 64 bits."""
+RESPONSE_LINES = 100
+"""Header lines of a response; hyper, below pyreqwest, reads no more."""
+RESPONSE_BYTES = 65_536
+"""Largest head of a response in bytes; what an app's own parser takes is about as much."""
 _NONE: frozenset[bytes] = frozenset()
 _ALWAYS_END_TO_END = frozenset({b"", b"content-length", b"content-type"})
 _ENDS_HERE = HOP_BY_HOP | TRACE | {b"host", b"expect", b"via", b"http2-settings"}
@@ -146,14 +150,26 @@ def to_downstream(headers: RawHeaders) -> RawHeaders:
 
 
 def response_problem(headers: RawHeaders) -> str | None:
-    """Why a response's framing is ambiguous, or None (RFC 9112, section 6.3)."""
+    """Why a response's head cannot be relayed, or its framing is ambiguous (RFC 9112, sections 5 and 6.3).
+
+    None where nothing is wrong.
+    """
+    if len(headers) > RESPONSE_LINES:
+        return f"more than {RESPONSE_LINES} header lines"
+    if sum(len(name) + len(value) for name, value in headers) > RESPONSE_BYTES:
+        return f"headers of more than {RESPONSE_BYTES} bytes"
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            return "a header name is not a token"
+        if _BAD_VALUE.search(value):
+            return "a header value has a control character"
     lengths = {value for name, value in headers if name == b"content-length"}
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if codings and lengths:
         return "both Content-Length and Transfer-Encoding"
     if len(codings) > 1 or (codings and codings[0].strip().lower() != b"chunked"):
         return "a Transfer-Encoding other than one chunked"
-    if len(lengths) > 1 or any(not length.isdigit() for length in lengths):
+    if len(lengths) > 1 or any(not length.isdigit() or len(length) > _DIGITS for length in lengths):
         return "more than one Content-Length, or one that is not a number"
     return None
 

@@ -11,8 +11,10 @@ from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.arrival import Receive, Scope, Send, read_exchange
 from gateway.attempts import SAFE, Attempts, RoundTrip
+from gateway.bodies import once
+from gateway.callers import Callers
 from gateway.config import Limits
-from gateway.downstream import Downstream, once
+from gateway.downstream import Downstream
 from gateway.drain import Drain
 from gateway.exchange import Exchange, RawHeaders
 from gateway.job_requests import AnswerAtHand, JobReads, JobWrites
@@ -30,6 +32,7 @@ _log = logging.getLogger("gateway.proxy")
 class Proxy:
     """The ASGI application of the data listener; what it holds lives as long as the gateway."""
 
+    callers: Callers
     admission: Admission
     attempts: Attempts
     job_reads: JobReads
@@ -51,8 +54,9 @@ class Proxy:
         span = self.spans.open_exchange(exchange)
         self.metrics.exchange_started(exchange)
         try:
+            stranger = self.callers.identify(exchange)
             downstream.check()
-            self.admission.admit(exchange)
+            self.admission.admit(exchange, stranger)
             self.drain.check()
             async with await self._answered(exchange, span, downstream) as response:
                 answer = await downstream.race(self.answers.shape(exchange, response))
@@ -81,6 +85,11 @@ class Proxy:
     ) -> RoundTrip | AnswerAtHand:
         """The upstream's answer; the Jobs API has a pace, and answers that several may get."""
         if not exchange.route.jobs_api:
+            slots = self.attempts.upstream.slots
+            if slots.full:
+                # Before anything is spent on it; a kept connection stays if nothing of the request is unread.
+                downstream.has_body()
+                slots.check()
             return await self.attempts.answered(exchange, span, downstream)
         if exchange.method in _READS:
             return await self.job_reads.answered(exchange, span, downstream)
@@ -126,4 +135,4 @@ class Proxy:
 def _out_of_time(exchange: Exchange) -> failures.GatewayError:
     message = "The gateway has shut down before this was answered."
     unsent = failures.Draining(message, retry_after=1)
-    return failures.UpstreamTimeout(message) if exchange.attempts or exchange.sent_before else unsent
+    return failures.UpstreamTimeout(message) if exchange.may_have_run else unsent

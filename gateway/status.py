@@ -1,5 +1,6 @@
 """What the admin listener shows of the gateway's own state: readiness checks, status, jobs as JSON."""
 
+import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from gateway.drain import Drain
 from gateway.job_requests import JobsSide
 from gateway.jobs import STATUSES, JobRecord, Ledger, job_view
 from gateway.recent import WINDOW, Recent, UpstreamHealth
+from gateway.resilience import Breaker, CircuitView
 from gateway.tokens import Tokens, TokenState
 
 Json = dict[str, Any]
@@ -64,7 +66,9 @@ class LedgerView:
         return None if record is None else job_view(record)
 
 
-def health(settings: Settings, tokens: Tokens | None, recent: Recent, drain: Drain) -> Health:
+def health(
+    settings: Settings, tokens: Tokens | None, recent: Recent, circuit: Breaker, drain: Drain
+) -> Health:
     """Readiness: a token is at hand where the gateway owns one, and it does not drain.
 
     The upstream is only told about: an app is not helped by losing its sidecar because ADT is away.
@@ -77,7 +81,9 @@ def health(settings: Settings, tokens: Tokens | None, recent: Recent, drain: Dra
         return state.valid, _of_token(state)
 
     def upstream() -> tuple[bool, str]:
-        return True, _of_upstream(recent.upstream_health())
+        seen = _of_upstream(recent.upstream_health())
+        left_alone = _of_circuit(circuit.view())
+        return True, seen if left_alone is None else f"{left_alone}; {seen}"
 
     def draining() -> tuple[bool, str]:
         return not drain.draining, "shutting down" if drain.draining else "accepting requests"
@@ -102,6 +108,15 @@ def _of_token(state: TokenState) -> str:
     return f"{held}; the refresh failed {times}: {why}; {again}"
 
 
+def _of_circuit(seen: CircuitView) -> str | None:
+    """Why requests are not sent, and until when; None where they are."""
+    if seen.cause is None or seen.open_seconds is None:
+        return None
+    wait = math.ceil(seen.next_probe_in or 0)
+    left = f"nothing is sent for another {brief(wait)}" if wait else "the next request is let through"
+    return f"the circuit opened {brief(seen.open_seconds)} ago, because {seen.cause}: {left}"
+
+
 def _of_upstream(seen: UpstreamHealth) -> str:
     window = brief(WINDOW)
     if seen.failing_for is not None:
@@ -124,6 +139,7 @@ class Status:
         tokens: Tokens | None,
         jobs: JobsSide,
         recent: Recent,
+        circuit: Breaker,
         drain: Drain,
         checks: Health,
     ) -> None:
@@ -131,6 +147,7 @@ class Status:
         self._tokens = tokens
         self._jobs = jobs
         self._recent = recent
+        self._circuit = circuit
         self._drain = drain
         self._checks = checks
         self._started = time.time()
@@ -148,11 +165,21 @@ class Status:
             "upstream": {
                 "baseUrl": self._settings.upstream.base_url,
                 "engine": self._settings.upstream.engine,
+                "circuit": self._circuit_at_a_glance(),
             },
             "jobs": self._jobs_at_a_glance(),
             "token": None if self._tokens is None else asdict(self._tokens.state()),
             "traces": {"uiUrl": self._settings.tracing.ui_url},
             "recent": self._recent.view(),
+        }
+
+    def _circuit_at_a_glance(self) -> Json:
+        seen = self._circuit.view()
+        return {
+            "state": seen.state,
+            "cause": seen.cause,
+            "openSeconds": seen.open_seconds,
+            "nextProbeSeconds": seen.next_probe_in,
         }
 
     def _jobs_at_a_glance(self) -> Json:

@@ -1,7 +1,7 @@
 """What the gateway sees of ADT: attempts, their durations, and what was sent again."""
 
 from grafana.board import Row
-from grafana.graphs import bars, heatmap, lines
+from grafana.graphs import bars, heatmap, lines, timeline
 from grafana.panels import BAD, OK, WARN, Query, stat
 from grafana.queries import (
     BAD_ATTEMPT,
@@ -11,6 +11,7 @@ from grafana.queries import (
     increase,
     quantile,
     rate,
+    select,
     share,
     total,
 )
@@ -35,11 +36,22 @@ DURATION = lines(
     quantiles(_CLIENT, exemplar=True),
     "s",
 )
+_CIRCUIT = "adt_gateway_circuit_state"
+_OPEN, _HALF_OPEN = (select(_CIRCUIT, f'state="{state}"') for state in ("open", "half_open"))
+CIRCUIT = timeline(
+    "Circuit to ADT",
+    "Whether requests are sent to ADT. Open: it failed too often, every request gets 503 at once. Half open: "
+    "one request is let through, and its answer closes the circuit. What is over between two scrapes is not "
+    "seen.",
+    Query(f"2 * {total(_OPEN, 'instance')} + {total(_HALF_OPEN, 'instance')}", "{{instance}}"),
+    {"0": ("closed", OK), "1": ("half open", WARN), "2": ("open", BAD)},
+    height=9,
+)
 SENT_AGAIN = bars(
     "Sent again",
-    "Requests that were sent once more. By the gateway: after a 401 with a new token (token), after a kept "
-    "connection turned out dead (stale_connection), after a 429 of the Jobs API (throttled). By the app: "
-    "the same x-ms-client-request-id after a failure.",
+    "Requests that were sent once more. By the gateway: after a 401 with a new token (token), after no "
+    "connection could be made (unreachable), after a kept connection turned out dead (stale_connection), "
+    "after a 429 of the Jobs API (throttled). By the app: the same x-ms-client-request-id after a failure.",
     [
         Query(total(increase("adt_gateway_retries_total"), "reason"), "gateway: {{reason}}"),
         Query(total(increase("adt_gateway_client_retries_total")), "app"),
@@ -98,6 +110,7 @@ GLANCE = Row(
 ATTEMPTS = Row(
     "Upstream",
     [
+        CIRCUIT,
         BY_STATUS,
         lines(
             "Attempts by route",

@@ -27,6 +27,12 @@ FAILING = glance.jobs_at_a_glance()["watcher"] | {"failingSince": NOW - 60}
         ),
         ({"token": glance.token(failures=2)}, "warn", "Ready, with a warning", "its refresh fails"),
         (
+            {"upstream": {"circuit": glance.circuit(state="open", cause="5 connects in a row failed")}},
+            "warn",
+            "Ready, with a warning",
+            "requests get 503, because 5 connects in a row failed.",
+        ),
+        (
             {"recent": glance.recent(upstream=glance.busy(failed=7))},
             "warn",
             "Ready, with a warning",

@@ -12,6 +12,7 @@ CONTRACT = (
     ("GatewayUpstreamConnectionLost", 502, 502, False),
     ("GatewayBadUpstreamResponse", 502, 502, False),
     ("GatewayTokenUnavailable", 503, 503, True),
+    ("GatewayCircuitOpen", 503, 503, True),
     ("GatewayOverloaded", 503, 503, True),
     ("GatewayDraining", 503, 503, True),
     ("GatewayRateLimited", 429, 429, True),

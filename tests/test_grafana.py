@@ -141,7 +141,7 @@ def test_descriptions_say_what_an_empty_panel_means(dashboard: dict[str, Any]) -
     """Where a panel can be without data, its description says so and why."""
     told = re.compile(r"No data:|Empty:|No line:|Gaps:|ithout \w+ it says so|appears with its first")
     always = re.compile(
-        r"(?:adt_jobs|adt_job_oldest_active_age_seconds|adt_jobs_store_up|process_\w+|adt_gateway_build_info|"
+        r"(?:adt_jobs|adt_job_oldest_active_age_seconds|adt_\w+_(?:up|state)|process_\w+|adt_gateway_build_info|"
         r"http_server_active_requests|adt_jobs_rate_queue_length|adt_\w+_total)\{"
     )
     for panel in panels(dashboard):

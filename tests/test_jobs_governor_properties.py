@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.failures import RateLimited
-from gateway.jobs.governor import LONGEST_PAUSE, Governor, Priority, Ticket
+from gateway.jobs.governor import Governor, Priority, Ticket
+from gateway.retry_after import LONGEST
 from tests.support.timers import FakeTimers
 
 WATCH = Priority.WATCH
@@ -128,7 +129,7 @@ class Oracle:
     def _pause(self, seconds: float) -> None:
         before = self.governor.paused_for
         self.governor.pause(seconds)
-        asked = min(seconds, LONGEST_PAUSE)
+        asked = min(seconds, LONGEST)
         assert abs(self.governor.paused_for - max(before, asked, 0)) < 1e-6
         if self.timers.now + asked > self.timers.now:  # one that is shorter than the clock can tell is none
             self.pauses.append((self.timers.now, self.timers.now + asked))
@@ -141,7 +142,7 @@ def lived(rate: float, burst: int, history: list[Step]) -> Oracle:
         oracle = Oracle(rate, burst)
         await oracle.live(history)
         left = len(oracle.waiting)
-        await oracle.live([("pass", LONGEST_PAUSE + (left + 1) * (1.02 / rate + LATE))])
+        await oracle.live([("pass", LONGEST + (left + 1) * (1.02 / rate + LATE))])
         assert oracle.waiting == []
         return oracle
 

@@ -70,6 +70,7 @@ CONTRACT: Mapping[str, set[str]] = {
     "adt_jobs_limit_reached": {"active"},
     "adt_jobs_watch_failures": set(),
     "adt_jobs_store_up": set(),
+    "adt_gateway_circuit_state": {"state"},
     "adt_gateway_replayed_writes": {"result"},
     "adt_job": {"kind", "job_id"},
     "adt_job_status": {"kind", "job_id", "status"},

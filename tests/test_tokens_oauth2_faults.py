@@ -78,12 +78,18 @@ async def test_endless_answer_is_cut(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "pause"),
-    [("17", 17), ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("soon", None), ("-1", None)],
+    ("header", "value", "pause"),
+    [
+        ("retry-after", "17", 17),
+        ("Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("retry-after", "100000", 300),
+        ("retry-after", "soon", None),
+        ("x-ms-retry-after-ms", "2500", 2.5),
+    ],
 )
-async def test_retry_after_is_read(issuer: Issuer, header: str, pause: float | None) -> None:
-    """The issuer's Retry-After comes with the failure; a past date and nonsense count as none."""
-    issuer.status, issuer.headers = 429, {"retry-after": header}
+async def test_retry_after_is_read(issuer: Issuer, header: str, value: str, pause: float | None) -> None:
+    """The pause an issuer asks for comes with the failure, in every spelling; nonsense counts as none."""
+    issuer.status, issuer.headers = 429, {header: value}
     error = await failure(oauth2_source(issuer))
     assert (error.reason, error.retry_after) == ("IssuerStatus", pause)
 

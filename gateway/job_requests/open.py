@@ -58,7 +58,7 @@ async def open_jobs(
             show(job)
     stack.callback(store.put, _RUN, _ENDED, b"")
     observer = JobObserver(ledger)
-    turns = Turns(_governor(jobs, metrics), metrics, jobs.max_wait)
+    turns = Turns(_governor(jobs, metrics, attempts), metrics, jobs.max_wait)
     fetching = Fetching(attempts, observer, metrics, settings.limits.observed_body)
     shared = _shared(settings, turns)
     if shared is not None:
@@ -91,7 +91,7 @@ def _ended_well(store: Store) -> bool:
     return _ENDED in told
 
 
-def _governor(jobs: Jobs, metrics: Metrics) -> Governor:
+def _governor(jobs: Jobs, metrics: Metrics, attempts: Attempts) -> Governor:
     def waited(priority: Priority, seconds: float) -> None:
         metrics.rate_waited(_label(priority), seconds)
 
@@ -101,6 +101,7 @@ def _governor(jobs: Jobs, metrics: Metrics) -> Governor:
         max_queued=jobs.max_queued,
         timers=asyncio.get_running_loop(),
         on_wait=waited,
+        barred=attempts.told.circuit.check,
     )
 
 

@@ -42,7 +42,8 @@ class Turns:
             began = asyncio.get_running_loop().time()
             try:
                 await downstream.race(
-                    self.governor.turn(priority, max(0.0, deadline - began)), unsent=not exchange.attempts
+                    self.governor.turn(priority, max(0.0, deadline - began)),
+                    unsent=not any(attempt.sent for attempt in exchange.attempts),
                 )
             finally:
                 exchange.rate_wait += asyncio.get_running_loop().time() - began

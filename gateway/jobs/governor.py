@@ -12,11 +12,10 @@ from typing import Any, Final, Protocol
 
 from gateway import failures
 from gateway.jobs.line import Line, Priority, Ticket
+from gateway.retry_after import LONGEST
 
-__all__ = ["LONGEST_PAUSE", "Governor", "Priority", "Ticket", "TimerHandle", "Timers"]
+__all__ = ["Governor", "Priority", "Ticket", "TimerHandle", "Timers"]
 
-LONGEST_PAUSE: Final = 300.0
-"""Seconds of a pause that are believed."""
 PACE: Final = 1.02
 """How much slower than the limit it goes, so that 1.000 s never arrives as 0.999 s."""
 _TICK: Final = 0.001
@@ -45,7 +44,8 @@ class Governor:
 
     Used from the event loop's thread. `rate` 0 switches it off: every ticket is granted at once. At most
     `max_queued` tickets wait. `on_wait` is told the priority of each turn, and the seconds waited for it.
-    A turn that was granted and not used is not given back.
+    `barred` raises where a turn would be of no use to a newcomer; who waits already keeps its place. A turn
+    that was granted and not used is not given back.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Governor:
         max_queued: int,
         timers: Timers,
         on_wait: Callable[[Priority, float], None],
+        barred: Callable[[], None] = lambda: None,
     ) -> None:
         self.off = rate == 0
         self._interval = 0.0 if self.off else PACE / rate
@@ -63,6 +64,7 @@ class Governor:
         self._max_queued = max_queued
         self._timers = timers
         self._on_wait = on_wait
+        self._barred = barred
         self._line = Line()
         # The moment of the next turn; it lies in the past by what is saved up, at most by `_saved`.
         self._due = float("-inf")
@@ -74,8 +76,10 @@ class Governor:
         """A ticket, granted already where a turn is free and nobody waits.
 
         `since` is the time of an earlier place, which goes before those that came later. Who no longer wants
-        the turn withdraws the ticket, or cancels its future. Raises RateLimited where too many wait.
+        the turn withdraws the ticket, or cancels its future. Raises RateLimited where too many wait, and what
+        bars newcomers.
         """
+        self._barred()
         now = self._timers.time()
         came = now if since is None else min(since, now)
         ticket = Ticket(priority, came, now, asyncio.get_running_loop().create_future())
@@ -145,7 +149,7 @@ class Governor:
         """Grant nothing for this time, as the upstream asked; a pause that lasts longer is not shortened."""
         if self.off or not seconds > 0:
             return
-        until = self._timers.time() + min(seconds, LONGEST_PAUSE)
+        until = self._timers.time() + min(seconds, LONGEST)
         self._paused_until = max(self._paused_until, until)
         self._due = max(self._due, until)
 

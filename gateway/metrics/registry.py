@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 from gateway.exchange import Attempt, Exchange
 from gateway.metrics import labels
+from gateway.metrics.circuit import circuit_gauge
 from gateway.metrics.client_retries import ClientRetries
 from gateway.metrics.collectors import ReadCounter, View, Viewed, WithoutCreated
 from gateway.metrics.exchanges import ExchangeMetrics
@@ -96,7 +97,10 @@ class Metrics:
         self._links_unread[labels.one_of(self._links_unread, reason)] += 1
 
     def retried(self, reason: str) -> None:
-        """The gateway sent a request once more: `token` after a 401, `stale_connection`, `throttled`."""
+        """The gateway sent a request once more.
+
+        `token` after a 401, `unreachable` and `stale_connection` after a failure, `throttled` after a 429.
+        """
         self._retries(labels.one_of(labels.RETRY_REASONS, reason)).inc()
 
     def job_read(self, result: str) -> None:
@@ -131,6 +135,10 @@ class Metrics:
     def watch_governor(self, queued: Callable[[], Mapping[str, int]]) -> None:
         """Show how many wait for a turn, by priority; `queued` is called on the loop, once a scrape."""
         self._watch(lambda: dict(queued()), queue_gauges)
+
+    def watch_circuit(self, state: Callable[[], str]) -> None:
+        """Show the circuit: `closed`, `open` or `half_open`; `state` is called on the loop, once a scrape."""
+        self._watch(state, circuit_gauge)
 
     def watch_store(self, ok: Callable[[], bool]) -> None:
         """Show whether the jobs store keeps what it is given; `ok` is called on the loop, once a scrape."""

@@ -5,6 +5,7 @@
     clock.py     the keeper's clocks, timer and random source
     pace.py      when to refresh, when to stop using a token, how long to back off; pure functions
     claims.py    what issuers say about time: expires_in, expires_on, a JWT's exp, Retry-After; pure functions
+    challenge.py what a 401 of the upstream asks of the next token; a pure function
     secret.py    a secret from the configuration or from a file, masked
     oauth2.py    source: client credentials with any issuer
     entra.py     source: Microsoft Entra ID through azure-identity
@@ -16,6 +17,7 @@
 The modes `passthrough` and `none` have no source and no state machine.
 """
 
+from gateway.tokens.challenge import claims_asked_for
 from gateway.tokens.clock import Time
 from gateway.tokens.keeper import Tokens
 from gateway.tokens.sources import open_source
@@ -39,5 +41,6 @@ __all__ = [
     "TokenSource",
     "TokenState",
     "Tokens",
+    "claims_asked_for",
     "open_source",
 ]

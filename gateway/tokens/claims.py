@@ -8,8 +8,9 @@ import binascii
 import json
 import math
 import re
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 
+from gateway import retry_after
 from gateway.tokens.token import Reason, SourceError
 
 _BEARER = re.compile(r"[\x21-\x7e]+")
@@ -59,14 +60,14 @@ def jwt_expiry(token: str) -> float | None:
     return None if claims is None else seconds(claims.get("exp"))
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """`Retry-After` as seconds or as a date (RFC 9110, section 10.2.3); `now` is the wall clock."""
-    if value is None:
-        return None
-    number = seconds(value)
-    if number is None:
-        try:
-            number = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    return number if number > 0 else None
+def asked_pause(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds for which an issuer asks to be left alone, as `retry_after.seconds` reads them.
+
+    `now` is the wall clock.
+    """
+    # aiohttp gives bytes that are not UTF-8 as lone surrogates, which cannot be encoded.
+    lines = [
+        (name.lower().encode(errors="replace"), value.encode(errors="replace"))
+        for name, value in headers.items()
+    ]
+    return retry_after.seconds(lines, now)

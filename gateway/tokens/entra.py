@@ -27,7 +27,7 @@ from azure.identity import CredentialUnavailableError
 
 from gateway.config import Entra
 from gateway.tokens import unreachable
-from gateway.tokens.claims import bearer, retry_after
+from gateway.tokens.claims import asked_pause, bearer
 from gateway.tokens.credentials import BUILDERS, identity_of, kind_of
 from gateway.tokens.secret import Secret
 from gateway.tokens.token import FetchedToken, Reason, SourceError
@@ -115,7 +115,7 @@ class EntraSource:
         status = None if response is None else response.status_code
         # azure-core's type for the response leaves the headers out.
         headers: Mapping[str, str] = getattr(response, "headers", {})
-        pause = retry_after(headers.get("retry-after"), self._wall())
+        pause = asked_pause(headers, self._wall())
         if code is not None:
             reason = Reason.INVALID_CLIENT if code.group() in _CLIENT_REFUSED else Reason.REFUSED
             return self._failure(reason, f"refused with {code.group()}", pause)

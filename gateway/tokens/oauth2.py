@@ -20,7 +20,7 @@ import httpx
 
 from gateway.config import OAuth2
 from gateway.tokens import unreachable
-from gateway.tokens.claims import bearer, json_object, retry_after, seconds
+from gateway.tokens.claims import asked_pause, bearer, json_object, seconds
 from gateway.tokens.secret import Secret
 from gateway.tokens.token import FetchedToken, Reason, SourceError
 
@@ -162,7 +162,7 @@ class OAuth2Source:
 
     def _refusal(self, answer: _Answer) -> SourceError:
         error = _error(answer)
-        pause = retry_after(answer.headers.get("retry-after"), self._wall())
+        pause = asked_pause(answer.headers, self._wall())
         if error == "invalid_client":
             return self._failure(Reason.INVALID_CLIENT, "does not accept the client's credentials", pause)
         if error is not None:

@@ -3,6 +3,7 @@
 import math
 import random
 
+from gateway.retry_after import LONGEST
 from gateway.tokens.clock import Time
 from gateway.tokens.token import FetchedToken, Reason, SourceError, Token
 
@@ -15,8 +16,6 @@ SHORTEST_WAIT = 0.5
 """Between two scheduled refreshes, so that no answer of an issuer makes the gateway hammer it."""
 SHORTEST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
-LONGEST_PAUSE = 300.0
-"""An issuer's Retry-After is followed up to here."""
 
 
 def life(expires_in: float | None) -> float:
@@ -45,12 +44,10 @@ def refresh_delay(seconds: float, refresh_in: float | None, chance: random.Rando
 
 
 def backoff(failures: int, retry_after: float | None, chance: random.Random) -> float:
-    """How long to wait after this many failures in a row; the issuer's Retry-After may make it longer."""
+    """How long to wait after this many failures in a row; the pause an issuer asks for may make it longer."""
     ceiling = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failures, 10))
     pause = chance.uniform(SHORTEST_BACKOFF, ceiling)
-    if retry_after is None:
-        return pause
-    return max(pause, min(retry_after, LONGEST_PAUSE))
+    return pause if retry_after is None else max(pause, min(retry_after, LONGEST))
 
 
 def token_of(fetched: FetchedToken, source: str, started: float, time: Time) -> Token:

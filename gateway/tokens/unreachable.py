@@ -20,7 +20,9 @@ def _told(error: BaseException) -> str | None:
         words = getattr(error, "verify_message", "") or "it cannot be verified"
         return f"its certificate is not accepted: {words.rstrip('.')}"
     if isinstance(error, ssl.SSLError):
-        return f"no TLS connection: {error.reason}" if error.reason else None
+        # Only OpenSSL's own errors have a reason; Python code raises the class without one.
+        words = getattr(error, "reason", None)
+        return f"no TLS connection: {words}" if words else None
     if isinstance(error, socket.gaierror):
         return f"its name cannot be resolved: {error.strerror}"
     if isinstance(error, OSError) and error.errno:

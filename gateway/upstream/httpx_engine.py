@@ -48,6 +48,7 @@ class HttpxEngine:
         return _HttpxStream(response)
 
     def _build(self, request: Outbound, connection: "_Trace") -> httpcore.Request:
+        request.check_target()
         headers = [*request.headers, (b"connection", b"close")]
         if request.authorization is not None:
             headers.append((b"authorization", request.authorization))

@@ -70,6 +70,7 @@ class PyreqwestEngine:
         return PyreqwestStream(response, headers, left, stream, partial(self._clients.retire, client))
 
     def _build(self, client: Client, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
+        request.check_target()
         url = Url(self._origin + request.target.decode("ascii"))
         if url.origin_ascii != self._url_origin:
             raise failures.RequestInvalid("The request target leads to another origin.")

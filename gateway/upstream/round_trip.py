@@ -45,6 +45,14 @@ class Outbound:
     leftover: asyncio.Future[None] | None = None
     """Set by an engine that cannot stop a request that was given up: done when it is over."""
 
+    def check_target(self) -> None:
+        """Raise RequestInvalid unless the target is a path: put behind an origin, only that keeps the origin.
+
+        `http://origin:80` and `@elsewhere/` are a URL of elsewhere; a proxy is told both as one.
+        """
+        if not self.target.startswith(b"/"):
+            raise failures.RequestInvalid("The request target leads to another origin.")
+
     def __repr__(self) -> str:
         return f"Outbound({self.method}, {len(self.headers)} headers)"
 

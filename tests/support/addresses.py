@@ -3,6 +3,8 @@
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -26,3 +28,20 @@ def require_own_address() -> str:
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@contextmanager
+def refusing_origin() -> Iterator[str]:
+    """An origin at which nobody listens."""
+    with closing(socket.socket()) as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextmanager
+def deaf_origin() -> Iterator[str]:
+    """An origin that never completes a connect: its queue of one is full."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener:
+        port = listener.getsockname()[1]
+        with closing(socket.create_connection(("127.0.0.1", port))):
+            yield f"http://127.0.0.1:{port}"

@@ -11,6 +11,7 @@ from gateway.config import Admin
 from gateway.metrics import Metrics
 from gateway.recent import Recent
 from tests.support.asgi_server import Application
+from tests.support.glance import circuit
 
 HOSTILE_ID = 'j 1/é"<script>'
 OPEN = ("/metrics", "/livez", "/readyz")
@@ -107,7 +108,7 @@ def glance(health: Health) -> dict[str, Any]:
         "ready": health.ready,
         "draining": False,
         "checks": [asdict(result) for result in health.report()],
-        "upstream": {"baseUrl": "https://twins.example", "engine": "httpx"},
+        "upstream": {"baseUrl": "https://twins.example", "engine": "httpx", "circuit": circuit()},
         "jobs": {
             "known": 0,
             "lastSeenOn": None,

@@ -8,6 +8,7 @@ from gateway.exchange import Exchange, RawHeaders, TraceIds
 from gateway.jobs.governor import Governor, Priority
 from gateway.jobs.reads import Caller, Given, ReadAnswer, ReadKey, SharedReads, read_key
 from gateway.jobs.reads.answer import Rest
+from tests.support.standing import leaves
 from tests.support.timers import FakeTimers
 from tests.support.token_sources import settle
 
@@ -87,4 +88,4 @@ class Desk:
     ) -> "asyncio.Task[Given]":
         exchange = exchange or read_of()
         caller = Caller(exchange, self.upstream.fetch, priority, patience)
-        return asyncio.ensure_future(self.reads.answer(key_of(exchange), caller))
+        return leaves(asyncio.create_task(self.reads.answer(key_of(exchange), caller)))

@@ -49,6 +49,7 @@ def build(ledger: Ledger | None = None, *, jobs: Sequence[Job] = (), job_series:
     metrics.watch_log(dropped=lambda: 5)
     metrics.watch_governor(lambda: {"read": 3})
     metrics.watch_store(lambda: True)
+    metrics.watch_circuit(lambda: "closed")
     metrics.watch_job_series(lambda: jobs, limit=job_series)
     return metrics
 

@@ -113,7 +113,7 @@ def closing(then: Behaviour) -> Behaviour:
 class Download:
     """A large body, sent only as fast as it is taken."""
 
-    def __init__(self, size: int, *, chunked: bool = False) -> None:
+    def __init__(self, size: int, *, chunked: bool = False, status: int = 200) -> None:
         self.size = size
         self.sent = 0
         self.sha256 = ""
@@ -122,6 +122,7 @@ class Download:
         """Set when the peer has stopped taking."""
         self.finished = asyncio.Event()
         self._chunked = chunked
+        self._status = status
 
     async def __call__(self, call: Call) -> None:
         """Send the body; the behaviour itself."""
@@ -129,7 +130,7 @@ class Download:
         framing = (
             (b"Transfer-Encoding", b"chunked") if self._chunked else (b"Content-Length", b"%d" % self.size)
         )
-        await call.send_head(200, [framing])
+        await call.send_head(self._status, [framing])
         digest = hashlib.sha256()
         while self.sent < self.size:
             piece = (b"%016x" % self.sent) * 4096

@@ -12,11 +12,15 @@ from gateway.access_log import configure_logging
 from gateway.config import Settings
 from gateway.listeners import Addresses
 from gateway.serve import Stop, serve
+from tests.support.standing_gateways import watched
 
 API = "api-version=2023-10-31"
 
 PLAIN = {"rate": 0, "max_staleness": 0, "terminal_staleness": 0, "watch": "off"}
 """Every jobs request goes out as it comes, and none of the gateway's own: for tests of other promises."""
+
+ALWAYS_ASKED = {"failures": 0}
+"""A circuit that never opens: many tests of many faults share one gateway, and none may end the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,9 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_for(upstream: str, /, **sections: Any) -> Settings:
-    """Settings that suit a test: free ports, no delay, token or pacing, and the given sections over that."""
+    """Settings that suit a test: free ports, no delay, token, pacing or circuit, and what is given."""
     base = {
-        "upstream": {"base_url": upstream},
+        "upstream": {"base_url": upstream, "circuit": ALWAYS_ASKED},
         "listen": {"port": 0},
         "admin": {"port": 0},
         "auth": {"mode": "none"},
@@ -79,9 +83,14 @@ async def running_gateway(
         if serving.done():
             serving.result()
         addresses = ready.result()
-        try:
-            yield RunningGateway(addresses.data, addresses.admin, stop, output, serving)
-        finally:
-            if not stop.asked.is_set():
-                stop.ask()
-            await serving
+        gateway = RunningGateway(addresses.data, addresses.admin, stop, output, serving)
+        with watched(gateway, settings) as watch:
+            try:
+                yield gateway
+                await watch.look()
+            finally:
+                if not stop.asked.is_set():
+                    stop.ask()
+                await serving
+    watch.read_log()
+    watch.look_at_the_store()

@@ -67,13 +67,19 @@ def status(**changes: Any) -> dict[str, Any]:
         "ready": True,
         "draining": False,
         "checks": [{"name": "token", "ok": True, "detail": "valid"}],
-        "upstream": {"baseUrl": "https://twins.example", "engine": "pyreqwest"},
+        "upstream": {"baseUrl": "https://twins.example", "engine": "pyreqwest", "circuit": circuit()},
         "jobs": jobs_at_a_glance(),
         "token": token(),
         "traces": {"uiUrl": UI},
         "recent": recent(),
         **changes,
     }
+
+
+def circuit(**changes: Any) -> dict[str, Any]:
+    """A circuit that is closed."""
+    closed = {"state": "closed", "cause": None, "openSeconds": None, "nextProbeSeconds": None}
+    return {**closed, **changes}
 
 
 def recent(**changes: Any) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A minimal HTTP/1.1 reader for tests: it judges nothing and keeps every byte as it came."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 Pairs = list[tuple[bytes, bytes]]
@@ -17,6 +19,21 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
         return await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
         return error.partial
+
+
+async def upto(reader: asyncio.StreamReader, size: int) -> bytes:
+    """That many bytes, or what came of them where the peer closed before."""
+    try:
+        return await reader.readexactly(size)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection (RST)."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
 
 
 def parse_head(head: bytes) -> tuple[bytes, Pairs]:

@@ -12,6 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.support.standing import serving
+from tests.support.standing_secrets import SECRETS
+
 Value = str | bool | int | float | tuple["Value", ...] | None
 
 
@@ -125,11 +128,11 @@ async def otlp_receiver(
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        task = asyncio.ensure_future(receiver.serve(reader, writer))
+        task = asyncio.create_task(receiver.serve(reader, writer), name=serving(port))
         tasks.add(task)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
-    port = server.sockets[0].getsockname()[1]
+    port: int = server.sockets[0].getsockname()[1]
     receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/v1/traces"
     try:
         yield receiver
@@ -149,6 +152,7 @@ def decoded(body: bytes, encoding: str = "") -> list[ReceivedSpan]:
         body = gzip.decompress(body)
     elif encoding == "deflate":
         body = zlib.decompress(body)
+    SECRETS.told("a span", body)
     message = ExportTraceServiceRequest.FromString(body)
     return [
         _span(span, (group.scope.name, group.scope.version), _attributes(batch.resource.attributes))

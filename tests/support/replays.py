@@ -23,7 +23,7 @@ LOST: Mapping[str, dict[str, Any]] = {
     "500": {"status": 500},
     "503": {"status": 503},
     "503 with Retry-After": {"status": 503, "headers": [("Retry-After", "0")]},
-    "timeout": {"status": 500, "delay": 60.0},
+    "timeout": {"status": 500, "delay": 2.0},
 }
 """Answers of the upstream's after which nobody knows what became of a write."""
 

@@ -5,14 +5,11 @@
         ...
         assert upstream.last.target == b"/models"
 
-`received.py` holds what arrived, `faults.py` the behaviours that are wanted often; any `async def (call)` is
-one too.
+`received.py` holds what arrived, `faults.py` the usual behaviours; any `async def (call)` is one too.
 """
 
 import asyncio
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -20,6 +17,8 @@ import trustme
 
 from tests.support import http1
 from tests.support.received import Received
+from tests.support.standing import serving
+from tests.support.standing_secrets import SECRETS
 
 GUARD = 20.0
 """Seconds after which something that should have happened is taken as a failure."""
@@ -41,6 +40,10 @@ class Call:
         """Read the request's body to its end; the record keeps it, or what came of it."""
         await self.request.read_body(self._reader)
         return self.request.body
+
+    async def some(self, size: int) -> None:
+        """Read that many bytes of the request's body, whatever they are; nothing is recorded."""
+        await self._reader.readexactly(size)
 
     async def send(self, data: bytes) -> None:
         """Send these bytes as they are; returns when the peer has taken most of them."""
@@ -70,9 +73,7 @@ class Call:
 
     def reset(self) -> None:
         """Break the connection (RST)."""
-        linger = struct.pack("ii", 1, 0)
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._writer.transport.abort()
+        http1.reset(self._writer)
 
 
 Behaviour = Callable[[Call], Awaitable[None]]
@@ -93,6 +94,10 @@ class FaultUpstream:
         """What happens on a path without a script of its own."""
         self.requests: list[Received] = []
         """Every request whose head has arrived, in order."""
+        self.patience: int | None = None
+        """Bytes that a new connection may send before it is reset; None lets all pass."""
+        self.cut_short: list[bytes] = []
+        """What came over each connection that was reset by `patience`."""
         self.connections = 0
         """Connections accepted so far; over TLS those whose handshake succeeded."""
         self.port = 0
@@ -100,6 +105,7 @@ class FaultUpstream:
         self._scripts: dict[bytes, list[Behaviour]] = {}
         self._changed = asyncio.Condition()
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._answering: set[asyncio.StreamWriter] = set()
         self._broken: list[Exception] = []
 
     @property
@@ -123,6 +129,8 @@ class FaultUpstream:
 
     def reset(self) -> None:
         """Forget the scripts and the requests so far."""
+        self.patience = None
+        self.cut_short.clear()
         self._scripts.clear()
         self.requests.clear()
         self.default = _hello
@@ -142,6 +150,16 @@ class FaultUpstream:
         behaviours = self._scripts.get(path, [self.default])
         return behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
 
+    def let_go(self) -> None:
+        """Break the connections whose answer is not over; nobody waits for it any more."""
+        for writer in self._answering:
+            writer.transport.abort()
+
+    async def restart(self) -> None:
+        """Break every connection, as a server does that dies; new ones are accepted at once."""
+        await self._break()
+        await self.idle()
+
     async def start(self, host: str) -> asyncio.Server:
         """Listen on a free port."""
         context = None
@@ -154,7 +172,7 @@ class FaultUpstream:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.ensure_future(self._serve(reader, writer, self.connections))
+        task = asyncio.create_task(self._serve(reader, writer, self.connections), name=serving(self.port))
         self._tasks[task] = writer
 
     async def _serve(
@@ -178,27 +196,39 @@ class FaultUpstream:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
     ) -> None:
         nth = 0
+        if self.patience is not None:
+            self.cut_short.append(await http1.upto(reader, self.patience))
+            http1.reset(writer)
+            return
         while not writer.is_closing() and (head := await http1.read_head(reader)):
             nth += 1
             request = Received(head, connection)
+            SECRETS.arrived(head)
             async with self._changed:
                 self.requests.append(request)
                 self._changed.notify_all()
             if not head.endswith(b"\r\n\r\n"):
                 break
             call = Call(request, reader, writer, nth)
+            self._answering.add(writer)
             try:
                 await self._script(request.path)(call)
                 if not writer.is_closing():
                     await call.body()
             finally:
                 request.over.set()
+                self._answering.discard(writer)
         await writer.drain()
         if writer.is_closing():
             await writer.wait_closed()
 
     async def aclose(self) -> None:
         """Break what is still open. Raises what a script raised."""
+        await self._break()
+        if self._broken:
+            raise ExceptionGroup("scripts of the upstream failed", self._broken)
+
+    async def _break(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -206,8 +236,6 @@ class FaultUpstream:
         for writer in list(self._tasks.values()):
             writer.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._broken:
-            raise ExceptionGroup("scripts of the upstream failed", self._broken)
 
 
 @asynccontextmanager

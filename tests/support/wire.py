@@ -103,6 +103,23 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def logged_caller(gateway: RunningGateway, response: RawResponse) -> str | None:
+    """What the log calls whoever got this answer; the line comes a moment after the answer."""
+    trace_id = (response.value(b"traceresponse") or b"--").split(b"-")[1].decode()
+    found: list[dict[str, Any]] = []
+
+    async def written() -> bool:
+        whole = gateway.log.getvalue().rpartition("\n")[0].splitlines()
+        found.extend(
+            json.loads(line) for line in whole[-20:] if f'"trace_id":"{trace_id}"' in line.replace(" ", "")
+        )
+        return bool(found)
+
+    await until(written)
+    name: str | None = found[0].get("caller")
+    return name
+
+
 def error_of(response: RawResponse, *, origin: str = "gateway") -> dict[str, Any]:
     """The `error` of a complete ErrorResponse, after all that holds for every error was checked."""
     assert response.complete

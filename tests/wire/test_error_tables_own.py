@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from gateway.config import Limits
+from gateway.crowd import bounded_protocol
 from gateway.failures import REGISTRY
-from gateway.protocol import strict_protocol
 from tests.support import faults
 from tests.support.asgi_server import served
 from tests.support.gateway import RunningGateway, running_gateway
@@ -24,7 +24,7 @@ from tests.support.wire import IMPORT, ask, assert_traced, error_of, opened_gate
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CODE = b"x-ms-error-code"
-STRICT = strict_protocol(Limits())
+STRICT = bounded_protocol(Limits(), 100)
 WRITES = ("POST", "PATCH")
 METHODS = ("GET", "HEAD", "PUT", "DELETE", *WRITES)
 
@@ -116,6 +116,18 @@ async def test_token_unavailable(engine: str, upstream: FaultUpstream) -> None:
                 _gateways_own(response, method, "GatewayTokenUnavailable", 503, retry_after=True)
                 assert b"right-secret" not in response.body
     assert upstream.requests == []
+
+
+async def test_circuit_open(engine: str, upstream: FaultUpstream) -> None:
+    """The upstream failed too often: 503 with Retry-After for every method, and nothing sent."""
+    upstream.on("/digitaltwins/t1", faults.reply(500))
+    circuit = {"failures": 1, "volume": 1, "open_for": 60.0}
+    async with _gateway(engine, upstream.origin, upstream={"circuit": circuit}) as gateway:
+        assert (await ask(gateway)).status == 500
+        for method in METHODS:
+            response = await ask(gateway, method=method)
+            _gateways_own(response, method, "GatewayCircuitOpen", 503, retry_after=True)
+    assert len(upstream.requests) == 1
 
 
 async def test_overloaded(engine: str, upstream: FaultUpstream) -> None:

@@ -38,6 +38,7 @@ CONTRACT = {
     "adt_jobs_limit_reached": ("counter", {"active"}),
     "adt_jobs_watch_failures": ("counter", set[str]()),
     "adt_jobs_store_up": ("gauge", set[str]()),
+    "adt_gateway_circuit_state": ("gauge", {"state"}),
     "adt_gateway_spans_dropped": ("counter", set[str]()),
     "adt_gateway_span_export_failures": ("counter", set[str]()),
     "adt_jobs": ("gauge", {"kind", "status"}),

@@ -137,6 +137,12 @@ def scenarios(store: Path, receiver: OtlpReceiver) -> dict[str, Scenario]:
         "job-running-long": Scenario(job_for_seven_hours, {"AdtGatewayJobRunningLong"}),
         "job-in-the-way": Scenario(job_in_the_way, {"AdtGatewayJobLimitReached"}, unfinished),
         "upstream-fails": Scenario(upstream_fails, {upstream, burn}),
+        "upstream-is-left-alone": Scenario(
+            upstream_fails,
+            {upstream, burn, "AdtGatewayCircuitOpen"},
+            # It opens once the failures outweigh what went well before: the others are sure to fire by then.
+            sections={"upstream": {"circuit": {"failures": 5, "window": 3_600.0, "open_for": 1.0}}},
+        ),
         "upstream-refuses": Scenario(upstream_refuses, {upstream}),
         "upstream-throttles": Scenario(upstream_throttles, {"AdtGatewayJobsThrottled"}),
         "issuer-fails": Scenario(issuer_fails, token, soon),
