@@ -112,7 +112,7 @@ def to_upstream(
     via = []
     for pair in headers:
         name = pair[0]
-        if name == b"via":
+        if name == b"via" and name not in named:
             via.append(pair[1])
         elif name not in gone and not (identity and name == b"accept-encoding"):
             out.append(pair)

@@ -14,16 +14,12 @@ def _admission(
     *,
     hosts: frozenset[str] | None = LOOPBACK_NAMES,
     public: str | None = None,
-    keys: dict[str, str] | None = None,
-    bearer: bool = True,
     deny: tuple[str, ...] = (),
 ) -> Admission:
     return Admission(
         allowed_hosts=hosts,
         public_base_url=public,
-        keys=keys or {},
         key_header="X-Gateway-Key",
-        bearer_keys=bearer,
         denied=DenyList(deny).refuses,
     )
 

@@ -1,0 +1,250 @@
+"""The strict reader of HTTP/1.1 requests: bytes become heads and bodies, or a refusal (RFC 9112).
+
+Parsers forgive what two peers read in two ways: two spaces in a request line, a bare line feed, a chunk size
+with a sign. This one repairs nothing; its whole leniency is empty lines before a request (section 2.2) and
+white space around a field's value. It holds one unfinished line and one head at most, and both are bounded.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway import failures
+from gateway.exchange import RawHeaders
+
+_START = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])")
+_OTHER_VERSION = re.compile(rb"[A-Z][A-Z0-9_-]{0,31} [\x21-\x7e]+ HTTP/[0-9](?:\.[0-9])?")
+# RFC 9112, section 7.1.1, without the white space that no sender may generate (RFC 9110, section 5.6.3).
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*"'
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b(?:=(?:%b|%b))?)*" % (_TOKEN, _TOKEN, _QUOTED))
+_NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_VALUE_BYTES = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
+_LINE_BYTES = _VALUE_BYTES + b"\r"
+
+_DIGITS = 19
+"""Digits of the largest Content-Length that every peer reads alike, in 64 bits; of a chunk size it is 15."""
+_EMPTY_LINES = 2
+"""That may come before a request: an old client sends one behind a body, and does not count it."""
+_NOTED = frozenset({b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding"})
+
+
+class Sink(Protocol):
+    """Whoever is told of the requests on a connection, in order."""
+
+    def on_head(self) -> None:
+        """A head is complete; the reader's attributes describe it."""
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, without its framing."""
+
+    def on_end(self) -> None:
+        """The request is complete."""
+
+
+class RequestReader:
+    """The reader of one connection; once it has raised it must not be fed again."""
+
+    __slots__ = (
+        "_empty", "_head_bytes", "_header_count", "_kept", "_left", "_noted", "_read", "_room", "_trailers",
+        "expects_continue", "headers", "last", "method", "surplus", "target", "version",
+    )  # fmt: skip
+
+    def __init__(self, *, head_bytes: int, header_count: int) -> None:
+        self._head_bytes, self._header_count = head_bytes, header_count
+        self._kept = bytearray()
+        self.surplus = False
+        """Whether bytes came behind the last request of the connection; they are dropped."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._read: _Step = RequestReader._read_head
+        self._room = self._head_bytes
+        self._empty = self._left = 0
+        self._noted: dict[bytes, bytes] = {}
+        self._trailers: RawHeaders = []
+        self.method = "_OTHER"  # until a request line was read, as in semantic conventions
+        self.target = b""
+        self.version = "1.1"
+        self.headers: RawHeaders = []
+        """Names in lower case, values without white space around them, in order."""
+        self.last = False
+        """Whether no further request on the connection is read."""
+        self.expects_continue = False
+
+    @property
+    def in_head(self) -> bool:
+        """Whether a head has begun that is not complete."""
+        return self._read is RequestReader._read_head and bool(self.target or self._kept)
+
+    def feed(self, data: bytes, sink: Sink) -> None:
+        """Read on. Raises RequestInvalid or HeadersTooLarge, or what the sink raises."""
+        at = 0
+        while at < len(data):
+            at = self._read(self, data, at, sink)
+
+    def _read_head(self, data: bytes, at: int, sink: Sink) -> int:
+        """A whole head at once where it came in one piece, else a line of it."""
+        end = -1 if self.target or self._kept else data.find(b"\r\n\r\n", at)
+        if end > at:
+            self._check(end - at)
+            for each in data[at:end].split(b"\r\n"):
+                self._head_line(each)
+            self._head_ends(sink)
+            return end + 4
+        line, at = self._line(data, at)
+        if self.target and line == b"":
+            self._head_ends(sink)
+        elif line is not None:
+            self._head_line(line)
+        return at
+
+    def _head_line(self, line: bytes) -> None:
+        if self.target:
+            self._field(line, self.headers)
+        elif line or self._empty == _EMPTY_LINES:
+            self._start(line)
+        else:
+            self._empty += 1
+
+    def _start(self, line: bytes) -> None:
+        match = _START.fullmatch(line)
+        if match is None:
+            known = "only HTTP/1.0 and HTTP/1.1 are spoken here"
+            raise _invalid(known if _OTHER_VERSION.fullmatch(line) else "its first line is malformed")
+        self.method = match[1].decode("ascii")
+        self.target = match[2]
+        self.version = "1.1" if match[3] == b"1" else "1.0"
+
+    def _field(self, line: bytes, fields: RawHeaders) -> None:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or not name or name.translate(None, _NAME_BYTES):
+            raise _invalid("a header line is not a name, a colon and a value")
+        value = value.strip(b" \t")
+        if value.translate(None, _VALUE_BYTES):
+            raise _invalid("a header value has a control character")
+        if len(fields) >= self._header_count:
+            raise failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
+        fields.append((name, value))
+        if name in _NOTED and fields is self.headers:
+            self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        earlier = self._noted.get(name)
+        if earlier is not None:
+            if name in {b"content-length", b"transfer-encoding"}:
+                raise _invalid(f"it has more than one {name.decode()}")
+            value = earlier + b"," + value
+        self._noted[name] = value
+
+    def _head_ends(self, sink: Sink) -> None:
+        noted = self._noted
+        if noted:
+            self._frame(noted)
+            options = noted.get(b"connection", b"").lower().split(b",")
+            self.last = b"upgrade" in noted or b"close" in [option.strip(b" \t") for option in options]
+            self.expects_continue = noted.get(b"expect", b"").lower() == b"100-continue"
+        if self.version == "1.0":
+            self.last, self.expects_continue = True, False
+        sink.on_head()
+        if self._read is RequestReader._read_head:
+            self._end(sink)
+
+    def _frame(self, noted: dict[bytes, bytes]) -> None:
+        """What frames the body (RFC 9112, section 6); anything but one plain way is refused."""
+        length, coding = noted.get(b"content-length"), noted.get(b"transfer-encoding")
+        if coding is not None:
+            if length is not None:
+                raise _invalid("it has both content-length and transfer-encoding")
+            if coding.lower() != b"chunked":
+                raise _invalid("its transfer-encoding is not chunked")
+            if self.version == "1.0":
+                raise _invalid("HTTP/1.0 has no transfer-encoding")
+            self._read = RequestReader._read_chunk_size
+        elif length is not None:
+            if not length.isdigit() or len(length) > _DIGITS:
+                raise _invalid("its content-length is not a number")
+            self._left = int(length)
+            if self._left:
+                self._read = RequestReader._read_data
+
+    def _read_data(self, data: bytes, at: int, sink: Sink) -> int:
+        piece = data[at : at + self._left]
+        self._left -= len(piece)
+        sink.on_body(piece)
+        if not self._left and b"transfer-encoding" in self._noted:
+            self._read = RequestReader._read_chunk_end
+        elif not self._left:
+            self._end(sink)
+        return at + len(piece)
+
+    def _read_chunk_size(self, data: bytes, at: int, sink: Sink) -> int:  # noqa: ARG002 - a step
+        self._room = self._head_bytes
+        line, at = self._line(data, at)
+        if line is not None:
+            match = _CHUNK.fullmatch(line)
+            if match is None:
+                raise _invalid("a chunk does not begin with its size")
+            self._left = int(match[1], 16)
+            self._read = RequestReader._read_data if self._left else RequestReader._read_trailers
+        return at
+
+    def _read_chunk_end(self, data: bytes, at: int, sink: Sink) -> int:  # noqa: ARG002 - a step
+        line, at = self._line(data, at)
+        if line or bytes(self._kept) not in {b"", b"\r"}:
+            raise _invalid("a chunk is longer than its size")
+        if line is not None:
+            self._read = RequestReader._read_chunk_size
+        return at
+
+    def _read_trailers(self, data: bytes, at: int, sink: Sink) -> int:
+        """Trailers are read strictly and dropped (RFC 9110, section 6.5.1)."""
+        line, at = self._line(data, at)
+        if line:
+            self._field(line, self._trailers)
+        elif line is not None:
+            self._end(sink)
+        return at
+
+    def _end(self, sink: Sink) -> None:
+        sink.on_end()
+        if self.last:
+            self._read = RequestReader._drop
+        else:
+            self._begin()
+
+    def _drop(self, data: bytes, at: int, sink: Sink) -> int:  # noqa: ARG002 - a step
+        self.surplus = True
+        return len(data)
+
+    def _line(self, data: bytes, at: int) -> tuple[bytes | None, int]:
+        """The next line without its CR LF, None where it is not complete, and where to go on."""
+        end = data.find(b"\n", at)
+        if end < 0:
+            piece = data[at:]
+            if piece.translate(None, _LINE_BYTES):
+                raise _invalid("a line has a control character")
+            self._kept += piece
+            self._check(len(self._kept))
+            return None, len(data)
+        line = data[at:end]
+        if self._kept:
+            line = bytes(self._kept) + line
+            self._kept.clear()
+        if not line.endswith(b"\r"):
+            raise _invalid("a line ends without a carriage return")
+        self._check(len(line))
+        self._room -= len(line)
+        return line[:-1], end + 1
+
+    def _check(self, size: int) -> None:
+        if size > self._room:
+            raise failures.HeadersTooLarge(f"The head is over {self._head_bytes} bytes (limits.head_bytes).")
+
+
+_Step = Callable[[RequestReader, bytes, int, Sink], int]
+
+
+def _invalid(why: str) -> failures.RequestInvalid:
+    return failures.RequestInvalid(f"The request is not valid HTTP/1.1: {why}.")
