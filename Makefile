@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench profile clean lock
+.PHONY: help demo test lint bench stress mutants profile clean lock
 
 help:
 	@echo "make demo [ONCE=1]   run the main job on the embedded emulator"
 	@echo "make test            run the whole test suite"
 	@echo "make lint            format check, ruff, mypy --strict"
 	@echo "make bench           measure speed on this machine"
+	@echo "make stress          long load and fault runs; ARGS=\"soak\" for one of them"
+	@echo "make mutants         mutation testing of what guards the token; ARGS=headers for a part"
 	@echo "make profile         profile the request path"
 	@echo "make lock            renew requirements.lock and requirements-dev.lock"
 	@echo "make clean           remove what the other verbs made"
@@ -41,6 +43,12 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
+
+stress: $(VENV)/.dev
+	$(BIN)/python -m tests.stress $(ARGS)
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 profile: $(VENV)/.dev
 	$(BIN)/python -m tests.bench --profile

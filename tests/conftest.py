@@ -1,9 +1,39 @@
 """What holds for every test."""
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
+import uvloop
+from hypothesis import HealthCheck, settings
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import ConnectError
+
+from tests.support import standing_gateways
+from tests.support.addresses import refusing_origin
+from tests.support.standing import Before, unheard
+from tests.support.standing_secrets import SECRETS
+
+# How long an example takes says nothing on a machine that is busy; CI tries the same examples in each run.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
+_RUNNER = "_scoped_runner"
+"""End of the names of pytest-asyncio's fixtures that hold an event loop."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks of the standing checks."""
+    config.addinivalue_line("markers", "large(reason): moves so much that memory may grow")
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +44,52 @@ def _levels_as_they_were() -> Iterator[None]:
     yield
     for name, level in zip(names, before, strict=True):
         logging.getLogger(name).setLevel(level)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _runtimes_run() -> None:
+    """What pyreqwest and uvloop open once in a process is charged to no test."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_begin_runtime())
+
+
+async def _begin_runtime() -> None:
+    async with ClientBuilder().no_proxy().build() as client:
+        with contextlib.suppress(ConnectError), refusing_origin() as nobody:
+            await client.get(nobody).build().send()
+
+
+@pytest.fixture(autouse=True)
+def _standing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After the test everything is as it was, every gateway that runs on is alive, and no secret was told."""
+    names = [name for name in request.fixturenames if name.endswith(_RUNNER)]
+    loops = [request.getfixturevalue(name).get_loop() for name in names]
+    standing_gateways.look_for_secrets_of(standing_gateways.running(loops))
+    before = Before(loops)
+    with unheard() as said:
+        yield
+        problems = []
+        running = standing_gateways.running(loops)
+        for one in running:
+            problems += one.loop.run_until_complete(one.problems())
+            one.read_log()
+        kept_ports = {port for one in running for port in one.peers()}
+        large = request.node.get_closest_marker("large") is not None
+        problems += before.problems(kept_ports, large=large)
+    problems += said + SECRETS.found
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """No secret in what a test, or what it started, wrote, logged or was told in a traceback."""
+    report = yield
+    texts = [f"{name}\n{text}" for name, text in report.sections]
+    found = SECRETS.within("\n".join([*texts, str(report.longrepr or "")]))
+    if found and report.outcome == "passed":
+        report.outcome = "failed"
+        report.longrepr = f"what was captured tells {', '.join(sorted(set(found)))}"
+    return report

@@ -45,6 +45,7 @@ TABLE = [
     (failures.UpstreamConnectionLost, 502, 502, 502, 502, False),
     (failures.BadUpstreamResponse, 502, 502, 502, 502, False),
     (failures.TokenUnavailable, 503, 503, 503, 503, True),
+    (failures.CircuitOpen, 503, 503, 503, 503, True),
     (failures.Overloaded, 503, 503, 503, 503, True),
     (failures.Draining, 503, 503, 503, 503, True),
     (failures.RateLimited, 429, 429, 429, 429, True),

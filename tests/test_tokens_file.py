@@ -47,6 +47,7 @@ def source_for(path: Path) -> FileSource:
         ('{"token":"a","expires_on":1700000100}', "a", 100),
         ('{"access_token":"a","expires_on":"1700000100"}', "a", 100),
         ('{"access_token":"a","expires_in":600}', "a", 590),
+        ('{"access_token":"a","expires_on":1700000100,"expires_in":600}', "a", 100),
         (json.dumps({"token": jwt(NOW + 60)}), jwt(NOW + 60), 60),
         (json.dumps({"token": jwt(NOW + 60), "expires_in": 30}), jwt(NOW + 60), 20),
         (jwt("soon"), jwt("soon"), math.inf),

@@ -61,7 +61,7 @@ async def test_concurrent_exchanges_are_not_crossed(engine: str) -> None:
 
     async with (
         fault_upstream(echo) as upstream,
-        opened(engine, upstream.origin, max_connections=50, timeout={"pool": 30}) as room,
+        opened(engine, upstream.origin, max_connections=50, max_queued=200, timeout={"pool": 30}) as room,
     ):
         sent = [(b"/%d" % number, b"body %d " % number) for number in range(200)]
         got = await asyncio.gather(

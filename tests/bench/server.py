@@ -89,7 +89,7 @@ def serve(connection: Callable[[], Connection]) -> None:
     """Serve on a free port of 127.0.0.1, say which on standard output, until the process is ended."""
 
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0, backlog=2048)
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         await server.serve_forever()

@@ -4,7 +4,7 @@ Modules that use it run in one event loop: `pytestmark = pytest.mark.asyncio(loo
 need settings of their own start a gateway of their own.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -30,10 +30,11 @@ async def module_upstream() -> AsyncIterator[FaultUpstream]:
 
 
 @pytest.fixture
-def upstream(module_upstream: FaultUpstream) -> FaultUpstream:
-    """The module's upstream without what earlier tests left."""
+def upstream(module_upstream: FaultUpstream) -> Iterator[FaultUpstream]:
+    """The module's upstream without what earlier tests left; it lets go of answers that nobody waits for."""
     module_upstream.reset()
-    return module_upstream
+    yield module_upstream
+    module_upstream.let_go()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -43,5 +44,6 @@ async def gateway(engine: str, module_upstream: FaultUpstream) -> AsyncIterator[
         module_upstream.origin,
         upstream={"engine": engine},
         auth={"mode": "static", "static": {"token": TOKEN}},
+        log={"level": "debug"},
     ) as running:
         yield running

@@ -1,5 +1,7 @@
 """Whose credentials reach the upstream: the gateway's own, exactly once, and nobody else's."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.gateway import RunningGateway, running_gateway
@@ -70,6 +72,34 @@ async def test_some_spellings_pass_and_some_do_not(
 ) -> None:
     """The test above sees both outcomes."""
     assert ((await told(gateway, SPELLINGS[spelling])).status == 200) == passes
+
+
+INJECTED = ("Authorization", "Host", "Via", "traceparent", "Content-Length", "Accept", "User-Agent")
+"""Headers that a request upstream has whatever the app sent, each once."""
+
+
+@pytest.mark.parametrize("spelling", [str, str.lower, str.upper])
+@pytest.mark.parametrize("name", INJECTED)
+async def test_connection_takes_no_header_of_ours_away(
+    gateway: RunningGateway, upstream: FaultUpstream, name: str, spelling: Callable[[str], str]
+) -> None:
+    """Named in `Connection` a header of the app's is gone; what the gateway puts on is there, and once."""
+    theirs = [] if name in {"Host", "Content-Length"} else [(name.encode(), b"theirs")]
+    named = [(b"Connection", b"close, " + spelling(name).encode()), *theirs]
+    answer = await told(gateway, request(TWIN, "PUT", named, body=b"{}"), "PUT")
+    if answer.status != 200:
+        refused(answer, 400, "GatewayRequestInvalid")
+        assert upstream.requests == []
+        return
+    [seen] = upstream.requests
+    assert seen.values(b"authorization") == OURS
+    assert seen.values(b"host") == [upstream.origin.removeprefix("http://").encode()]
+    assert (seen.body, seen.values(b"content-length")) == (b"{}", [b"2"])
+    for each in INJECTED:
+        assert len(seen.values(each.encode())) <= 1
+    assert seen.values(b"via") == [b"1.1 adt-gateway"]
+    assert len(seen.values(b"traceparent")) == 1
+    assert b"theirs" not in seen.head
 
 
 async def test_mode_none_sends_no_credential_at_all(engine: str, upstream: FaultUpstream) -> None:
