@@ -7,6 +7,7 @@ cli/           the commands (`__main__` is the same program)
 config/        TOML and environment to one frozen, validated Settings, or every problem at once
 app            composition root: builds the long-lived objects, mounts proxy and admin
 serve          two listeners in one process and one loop; readiness, drain, shutdown
+server         uvicorn's server, less what two in one process and a drain cannot use
 listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict

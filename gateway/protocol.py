@@ -29,6 +29,8 @@ _SILENT = logging.getLogger("gateway.protocol")
 _SILENT.setLevel(logging.CRITICAL + 1)
 _PIPELINE = 64
 """Requests that may wait behind the one under way; one read of a socket can hold thousands."""
+_LAST_HEAD = 0.5
+"""Seconds for a head to come on a connection that was opened just before the listener closed."""
 _READING_HEAD = 0
 _READING_BODY = 1
 _CLOSED = 2
@@ -134,6 +136,14 @@ class StrictProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._connection.on_lost is not None:
             self._connection.on_lost()
+
+    def shutdown(self) -> None:
+        """Close where nothing is asked; a head that may be on its way has a moment to come."""
+        if self._head_deadline is None:
+            super().shutdown()
+            return
+        self._clear_head_deadline()
+        self._head_deadline = self.loop.call_later(_LAST_HEAD, self._head_too_slow)
 
     def _is_unread(self) -> bool:
         return (self._reading != _READING_HEAD or self._reader.surplus) and not self._connection.lost

@@ -4,7 +4,7 @@
             -> stop listening -> finish what is in flight, until `limits.drain_timeout` is over
             -> close the admin listener -> flush spans -> exit 0
 
-A second signal ends it at once. uvicorn stays behind this file: nothing else knows the server.
+A second signal ends it at once. uvicorn stays behind this file and `server`: nothing else knows it.
 """
 
 import asyncio
@@ -14,8 +14,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 import uvicorn
@@ -27,6 +26,7 @@ from gateway.arrival import REFUSAL, Receive, Scope, Send
 from gateway.config import Limits, Settings
 from gateway.crowd import bounded_protocol, room
 from gateway.listeners import BACKLOG, Addresses, Listeners
+from gateway.server import Server
 from gateway.tls import ListenerTls
 
 _ADMIN_GRACE = 1
@@ -34,46 +34,6 @@ _ADMIN_GRACE = 1
 _ADMIN_CONNECTIONS = 64
 """Held at once: probes, scrapers and some open pages."""
 _log = logging.getLogger("gateway.serve")
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the process's signals alone: two of them share the process."""
-
-    def __init__(self, config: uvicorn.Config, *, handshake: float) -> None:
-        """`handshake` is the time for a TLS handshake, in seconds."""
-        super().__init__(config)
-        self._handshake = handshake
-        self.listening = asyncio.Event()
-        self._leaving = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and tell who waits for it; uvicorn itself would grant a TLS handshake a minute."""
-        config, loop = self.config, asyncio.get_running_loop()
-        protocol: Any = config.http_protocol_class
-        build = partial(protocol, config=config, server_state=self.server_state, app_state={})
-        timeout = self._handshake if config.ssl else None
-        self.servers = [
-            await loop.create_server(
-                build, sock=each, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=timeout
-            )
-            for each in sockets or ()
-        ]
-        self.started = True
-        self.listening.set()
-
-    async def main_loop(self) -> None:
-        """Serve until told to leave; uvicorn itself would look ten times a second."""
-        await self.on_tick(0)
-        await self._leaving.wait()
-
-    def leave(self) -> None:
-        """Stop listening, finish what is in flight, end."""
-        self.should_exit = True
-        self._leaving.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Stop:
@@ -112,8 +72,8 @@ async def serve(
     try:
         tls = ListenerTls(settings.listen.tls) if settings.listen.tls.certificate_file else None
         async with open_gateway(settings, environ, log) as gateway:
-            data = _Server(_data_config(gateway, settings, tls), handshake=settings.limits.head_timeout)
-            admin = _Server(_admin_config(gateway, settings.limits), handshake=settings.limits.head_timeout)
+            data = Server(_data_config(gateway, settings, tls), handshake=settings.limits.head_timeout)
+            admin = Server(_admin_config(gateway, settings.limits), handshake=settings.limits.head_timeout)
             # Left in reverse order: data finishes what is in flight, and only then does admin go.
             async with (
                 _beside(_force(stop, data, admin)),
@@ -153,7 +113,7 @@ def settle() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(server: _Server, listener: socket.socket) -> AsyncIterator[None]:
+async def _running(server: Server, listener: socket.socket) -> AsyncIterator[None]:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     listening = asyncio.create_task(server.listening.wait())
     try:
@@ -177,7 +137,7 @@ async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _force(stop: Stop, *servers: _Server) -> None:
+async def _force(stop: Stop, *servers: Server) -> None:
     await stop.now.wait()
     for server in servers:
         server.force_exit = True

@@ -1,13 +1,14 @@
 """A token endpoint that is down, slow or talks nonsense: while a token is valid, and before there is one."""
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 
 from tests.bench.report import Figure
 from tests.stress.client import connect, request_bytes
 from tests.stress.gateway import Gateway
-from tests.stress.row import Outcome, Row, exactly, none
+from tests.stress.row import Outcome, Row, none
 from tests.stress.stage import TWIN, UNPACED, Process, Stage, unwanted
 from tests.support.issuer import Issuer
 
@@ -15,6 +16,8 @@ STARTS = 500
 _UNAVAILABLE = "503 GatewayTokenUnavailable"
 _RATE = 50.0
 _NONSENSE = b"<html>come back later</html>"
+_EARLIER = 0.2
+"""Seconds that a gateway which answers may have had to ask before that is seen."""
 _SETTINGS = {**UNPACED, "AUTH__TIMEOUT": "2", "UPSTREAM__MAX_CONNECTIONS": str(STARTS)}
 _FAULTS = ("down", "slow", "garbage")
 
@@ -66,11 +69,13 @@ async def _cold(stage: Stage, upstream: Process, collector: Process, fault: str,
         if fault == "down":
             await there.aclose()
         async with stage.gateway(upstream, issuer, collector, ready="/livez", settings=_SETTINGS) as gateway:
+            began = time.perf_counter()
             opening = None if fault in {"slow", "down"} else asyncio.ensure_future(_open(issuer, fault))
             answers = await _burst(gateway)
             if opening is not None:
                 await opening
             scrape = await gateway.scrape()
+            took = time.perf_counter() - began
     wanted = _UNAVAILABLE if fault else "200"
     name = f"{STARTS} cold starts, {fault or 'no fault'}"
     told = ", ".join(f"{count} x {answer}" for answer, count in answers.items())
@@ -78,7 +83,10 @@ async def _cold(stage: Stage, upstream: Process, collector: Process, fault: str,
     requests = tried if fault == "down" else issuer.requests
     outcome.promises += [
         none(f"answers to {name} that are not {wanted}", STARTS - answers[wanted], told),
-        exactly(f"token requests at {name}", requests, 1),
+        # A failed one is repeated after a second at the earliest, which on a busy machine may be meanwhile.
+        Figure(
+            f"token requests at {name}", requests, "", 1 + (int(took + _EARLIER) if fault else 0), "at most"
+        ),
     ]
 
 

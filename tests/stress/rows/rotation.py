@@ -22,7 +22,7 @@ class Stamped(Issuer):
 
 async def run(stage: Stage) -> Outcome:
     """A steady load while tokens come and go."""
-    seconds = stage.pick(60.0, 6.0)
+    seconds, rate = stage.pick(60.0, 6.0), stage.pick(RATE, RATE / 5)
     async with (
         Stamped(expires_in=LIFE) as issuer,
         stage.upstream() as upstream,
@@ -30,8 +30,8 @@ async def run(stage: Stage) -> Outcome:
         stage.gateway(upstream, issuer, collector) as gateway,
     ):
         before = issuer.requests
-        stage.say(f"{RATE:g} requests/s, a new token every {LIFE / 2:g} s")
-        result = await stage.load(gateway, RATE, seconds)
+        stage.say(f"{rate:g} requests/s, a new token every {LIFE / 2:g} s")
+        result = await stage.load(gateway, rate, seconds)
         requests = issuer.requests
         seen = await upstream.ask("/_seen")
         scrape = await gateway.scrape()

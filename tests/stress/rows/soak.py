@@ -47,8 +47,8 @@ _FAULTS = (
     _fault("connection cut", "cut=head", "502 GatewayUpstreamConnectionLost"),
     _fault("connection cut in a write", "cut=head", "502 GatewayUpstreamConnectionLost", "POST"),
     _fault("garbage", "garbage=1", "502 GatewayBadUpstreamResponse"),
-    _fault("slow", "delay=3", "504 GatewayUpstreamTimeout"),
-    _fault("slow write", "delay=3", "502 GatewayUpstreamTimeout", "POST"),
+    _fault("slow", "delay=7", "504 GatewayUpstreamTimeout"),
+    _fault("slow write", "delay=7", "502 GatewayUpstreamTimeout", "POST"),
     _fault("500", "status=500&code=InternalServerError", "500 InternalServerError"),
     _fault("503", "status=503", "503 ServiceUnavailable"),
     _fault("429", "status=429&code=TooManyRequests", "429 TooManyRequests"),
@@ -57,8 +57,8 @@ _FAULTS = (
 )
 _SHOTS = (*_TRAFFIC, *_FAULTS)
 _SETTINGS = {
-    "UPSTREAM__TIMEOUT__FIRST_BYTE": "2",
-    "UPSTREAM__TIMEOUT__QUERY_FIRST_BYTE": "2",
+    "UPSTREAM__TIMEOUT__FIRST_BYTE": "5",
+    "UPSTREAM__TIMEOUT__QUERY_FIRST_BYTE": "5",
     "UPSTREAM__POOL_IDLE": "5",
 }
 
