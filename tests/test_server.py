@@ -31,6 +31,15 @@ async def answer(loop: asyncio.AbstractEventLoop, caller: socket.socket) -> byte
     return got
 
 
+async def _told_to_end(server: Server) -> None:
+    """Wait until every caller was taken in, and then told that the server ends."""
+    async with asyncio.timeout(GUARD):
+        while len(server.server_state.connections) < CALLERS:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("asks_late", [False, True])
 async def test_who_has_connected_when_it_ends_is_answered(*, asks_late: bool) -> None:
     """Connections that only the kernel has taken when the listener closes are served, not reset.
@@ -48,10 +57,9 @@ async def test_who_has_connected_when_it_ends_is_answered(*, asks_late: bool) ->
     server.leave()
     callers = [socket.create_connection(address) for _ in range(CALLERS)]
     if asks_late:
-        loop.call_soon(lambda: [caller.send(ASKED) for caller in callers])
-    else:
-        for caller in callers:
-            caller.send(ASKED)
+        await _told_to_end(server)
+    for caller in callers:
+        caller.send(ASKED)
     async with asyncio.timeout(GUARD):
         answers = await asyncio.gather(*(answer(loop, caller) for caller in callers))
         await serving
