@@ -15,8 +15,8 @@ SECONDS = 1.0
 class Lingering(asyncio.Transport):
     """Wraps a connection's transport; `unread` says whether the app may still be sending.
 
-    `drop` is called once, when what comes from now on is to be dropped. A peer that does not read what is
-    still to be sent has `patience` seconds.
+    `drop` is called once, at `close`: what comes from now on is to be dropped. A peer that does not read what
+    is still to be sent has `patience` seconds.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class Lingering(asyncio.Transport):
         if self.is_closing():
             return
         self._closing = True
-        if not self._unread() or not self._inner.can_write_eof():
+        unread = self._unread()
+        self._drop()
+        if not unread or not self._inner.can_write_eof():
             self._end()
             return
         self._inner.write_eof()
-        self._drop()
         asyncio.get_running_loop().call_later(SECONDS, self._end)
 
     def _end(self) -> None:
@@ -57,8 +58,13 @@ class Lingering(asyncio.Transport):
         return self._closing or self._inner.is_closing()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        """As the wrapped transport, until the connection is gone: uvloop would raise RuntimeError then."""
+        if not self._inner.is_closing():
+            self._inner.write(data)
+
+    def get_write_buffer_size(self) -> int:
         """As the wrapped transport."""
-        self._inner.write(data)
+        return self._inner.get_write_buffer_size()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As the wrapped transport."""

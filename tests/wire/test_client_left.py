@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.support import faults
 from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.raw import GUARD
+from tests.support.process import serving
+from tests.support.raw import GUARD, raw_client
 from tests.support.upstream import Behaviour, Call, FaultUpstream
 from tests.support.wire import DELETIONS, IMPORT, TWIN, admin, ask, connected, request, sample, until
 
@@ -212,3 +214,28 @@ async def test_those_who_leave_take_no_connection_with_them(engine: str, upstrea
         answers = await asyncio.gather(*(ask(gateway, "/other") for _ in range(20)))
     assert {answer.status for answer in answers} == {200}
     assert len(upstream.requests) == 60
+
+
+async def test_a_pipelined_write_of_an_app_that_left_is_no_bug(upstream: FaultUpstream) -> None:
+    """The app pipelines three writes and breaks off in the second: its answer is written to nobody.
+
+    In a process, since only uvloop raises RuntimeError for a write to a connection that is gone.
+    """
+    held = Held(then=faults.reply(200, b"done"))
+    upstream.on("/digitaltwins/t1", faults.reply(200, b"done"), held)
+    environ = {"ADT_GATEWAY_UPSTREAM__BASE_URL": upstream.origin, "ADT_GATEWAY_AUTH__MODE": "none"}
+    async with serving({**environ, "ADT_GATEWAY_LIMITS__DRAIN_DELAY": "0"}) as gateway:
+        async with raw_client(*gateway.address) as client:
+            await client.send(request(method="PATCH", body=b"[]") * 3)
+            await happened(held.begun)
+        for _ in range(2):
+            # Behind the end of the other connection, which the gateway hears of first.
+            async with raw_client(*gateway.address) as other:
+                await other.send(request("/other"))
+                assert (await other.response()).body == b"hello"
+        held.go.set()
+        await gateway.said("PATCH /digitaltwins/{id} 200")
+        gateway.send_signal(signal.SIGTERM)
+        assert await gateway.ended() == 0
+    assert {line["level"] for line in gateway.lines} == {"info"}
+    assert {line["status"] for line in gateway.lines if line.get("event") == "exchange"} == {200}
