@@ -32,7 +32,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/adt-gateway demo $(if $(ONCE),--once)
 
 # One worker a core: with more, tests hold each other up until deadlines pass. By file, whose tests may share a
-# server, and in the order of names: files of few tests are the slow ones, and would come last.
+# server; tests/conftest.py orders the files.
 test: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -12,6 +12,9 @@ listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
 reader         the strict reader of HTTP/1.1 requests
+chunks         a chunk's line: what it says, and how much it may say
+flow           when a connection is read and written
+handshakes     TLS connections from the moment they are accepted
 crowd          how many connections a listener holds
 lingering      closing in two steps, so that a refusal reaches an app that is still sending
 exchange       the record of one request: what arrived, was decided, happened, and when

@@ -44,7 +44,7 @@ class Admission:
         """`allowed_hosts` None lets any well-formed Host pass; nothing may look like `key_header`."""
         self._hosts = None if allowed_hosts is None else frozenset(host.lower() for host in allowed_hosts)
         self._public_origin = _origin(public_base_url) if public_base_url else None
-        self._key_header = key_header.lower().encode()
+        self._guarded = headers.guarding((key_header.lower().encode(),))
         self._denied = denied
 
     def admit(self, exchange: Exchange, stranger: failures.GatewayError | None = None) -> None:
@@ -55,7 +55,7 @@ class Admission:
         """
         self._check_method(exchange.method)
         check_target(exchange.raw_path, exchange.query)
-        problem = headers.problem(exchange.headers, own=(self._key_header,))
+        problem = headers.problem(exchange.headers, self._guarded)
         if problem is not None:
             raise failures.RequestInvalid(f"The request is not forwarded: {problem}.")
         self._check_host(exchange)
@@ -83,12 +83,13 @@ class Admission:
 
     def _check_browser(self, exchange: Exchange) -> None:
         """Refuse what a web page of another site can make a browser send (Fetch standard, section 3.1)."""
-        own = {f"{exchange.scheme}://{exchange.host.decode('latin-1')}".lower(), self._public_origin}
         for name, value in exchange.headers:
             if name == b"sec-fetch-site" and value not in _OWN_SITES:
                 raise failures.Forbidden("Requests from a web page of another site are refused.")
-            if name == b"origin" and value.decode("latin-1").lower() not in own:
-                raise failures.Forbidden("The Origin is not this gateway.")
+            if name == b"origin":
+                own = f"{exchange.scheme}://{exchange.host.decode('latin-1')}".lower()
+                if value.decode("latin-1").lower() not in {own, self._public_origin}:
+                    raise failures.Forbidden("The Origin is not this gateway.")
 
 
 def check_target(raw_path: bytes, query: bytes) -> None:
@@ -106,7 +107,11 @@ def check_target(raw_path: bytes, query: bytes) -> None:
     decoded = unquote_to_bytes(raw_path).replace(b"\\", b"/")
     if b"%" in raw_path and re.search(rb"[\x00-\x1f\x7f]", decoded):
         raise failures.RequestInvalid("The request path has an encoded control character.")
-    if b"%5c" in raw_path.lower() or any(part in {b".", b".."} for part in decoded.split(b"/")):
+    if b"%5c" in raw_path.lower() or any(
+        # Some servers cut `;parameters` off a segment before they resolve it.
+        part.partition(b";")[0] in {b".", b".."}
+        for part in decoded.split(b"/")
+    ):
         raise failures.RequestInvalid("The request path has a dot segment or a backslash.")
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.exchange import Exchange, Peer, RawHeaders
 
@@ -31,6 +32,20 @@ class Connection:
         """Called when the client has gone; set by the exchange under way. ASGI needs a task for that."""
         self.lost = False
         """Whether the client has gone."""
+
+
+def http_scope(raw_path: bytes, connection: Connection, **known: Any) -> Scope:
+    """A request's ASGI scope: what is `known` of it, and what follows from that."""
+    path = raw_path.decode("ascii")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "root_path": "",
+        "path": unquote(path) if "%" in path else path,
+        "raw_path": raw_path,
+        CONNECTION: connection,
+        **known,
+    }
 
 
 def read_exchange(scope: Scope) -> Exchange:

@@ -35,7 +35,10 @@ _log = logging.getLogger("gateway.callers")
 
 
 class Callers:
-    """The callers of the data listener. Raises OSError or ValueError where a key's file cannot be used."""
+    """The callers of the data listener.
+
+    Raises OSError or ValueError where a key's file cannot be used, or a listed name can never be shown.
+    """
 
     def __init__(self, inbound: Inbound, *, bearer_keys: bool) -> None:
         """`bearer_keys` takes a key as bearer token, too."""
@@ -45,11 +48,12 @@ class Callers:
         self._key_header = inbound.header.lower().encode()
         self._bearer_keys = bearer_keys
         self._uids = frozenset(inbound.peer_uids)
-        self._names = frozenset(map(listed_name, inbound.client_names))
+        self._names = frozenset(map(_listed, inbound.client_names))
 
     def identify(self, exchange: Exchange) -> failures.GatewayError | None:
         """Name the exchange's caller as far as it is known; why it may not use the gateway, or None."""
-        key = self.keys.owner(self._shown(exchange)) if self.keys else None
+        shown = self._shown(exchange) if self.keys else []
+        key = self.keys.owner(shown[0]) if len(shown) == 1 else None
         name, uid = self._name(exchange.peer), exchange.peer.uid
         known = [key, name, None if uid is None else f"uid:{uid}"]
         exchange.caller = ", ".join(filter(None, known)) or None
@@ -59,8 +63,10 @@ class Callers:
             return failures.Forbidden(
                 "The client's certificate has no name that may use this gateway (auth.inbound.client_names)."
             )
+        header = self._key_header.decode()
+        if len(shown) > 1:
+            return failures.RequestInvalid(f"The request is not forwarded: more than one {header} header.")
         if self.keys and key is None:
-            header = self._key_header.decode()
             where = f"{header} or as bearer token" if self._bearer_keys else header
             return failures.Unauthorized(f"A key of this gateway is required, in {where}.")
         return None
@@ -71,9 +77,9 @@ class Callers:
             await follow(self.keys.look, sleep)
 
     def _shown(self, exchange: Exchange) -> list[bytes]:
-        """What could be a key."""
+        """What could be a key: what is in its header, or else the bearer token; several are too many."""
         shown = [value for name, value in exchange.headers if name == self._key_header]
-        if self._bearer_keys:
+        if not shown and self._bearer_keys:
             bearer = exchange.header(b"authorization") or b""
             if bearer[:7].lower() == b"bearer ":
                 shown.append(bearer[7:].strip())
@@ -88,8 +94,8 @@ class Callers:
 class Keys:
     """Shared keys by their owners' names; what is in files is read again when it changes.
 
-    A changed file that cannot be used (gone, empty, too short, the key of another owner) is told in the log,
-    and the key before stays valid: a file that is being written must not shut anybody out.
+    A changed file that cannot be used (gone, empty, too short, the key of another owner) is told in the log
+    and tried again, and the key before stays valid: nobody is shut out by a file that is not ready.
     """
 
     def __init__(self, keys: Mapping[str, str], files: Mapping[str, Path]) -> None:
@@ -98,25 +104,27 @@ class Keys:
         self._paths = dict(files)
         self._keys = {name: key.encode() for name, key in keys.items()}
         self._keys |= {name: _read(path) for name, path in files.items()}
+        self._told: dict[str, str] = {}
+        """Why the files that cannot be used cannot, as far as the log has it."""
 
     def __bool__(self) -> bool:
         """Whether a key is asked for at all."""
         return bool(self._keys)
 
-    def owner(self, shown: list[bytes]) -> str | None:
-        """Whose key is among these."""
+    def owner(self, shown: bytes) -> str | None:
+        """Whose key this is."""
         owner = None
         for name, key in self._keys.items():
-            for value in shown:
-                # Every key is compared with every value, so that the time tells nothing.
-                if hmac.compare_digest(key, value):
-                    owner = name
+            # Every key is compared, so that the time tells nothing.
+            if hmac.compare_digest(key, shown):
+                owner = name
         return owner
 
     async def look(self) -> None:
-        """Read the files again if one is another than before."""
-        if self.files.changed():
-            self._take(await asyncio.to_thread(self._read_all))
+        """Take up the files' keys if one is another than before."""
+        found = await self.files.renewed(self._read_all)
+        if found is not None and self._take(found):
+            self.files.take()
 
     def _read_all(self) -> dict[str, bytes | str]:
         """Each file's key, or why it has none."""
@@ -130,8 +138,8 @@ class Keys:
                 found[name] = str(error)
         return found
 
-    def _take(self, found: Mapping[str, bytes | str]) -> None:
-        """Put the new keys in place, all in one step."""
+    def _take(self, found: Mapping[str, bytes | str]) -> bool:
+        """Put the new keys in place, all in one step; whether every file could be used."""
         keys = dict(self._keys)
         changed = {name for name, key in found.items() if isinstance(key, bytes) and key != keys[name]}
         keys |= {name: key for name, key in found.items() if isinstance(key, bytes)}
@@ -148,11 +156,14 @@ class Keys:
                 "auth.inbound.key_files.%s: the new key is valid from now on, the old one no more", name
             )
         for name, fault in sorted(faults.items()):
-            _log.error(
-                "auth.inbound.key_files.%s: the changed file cannot be used, the key before stays",
-                name,
-                extra={"reason": fault},
-            )
+            if self._told.get(name) != fault:
+                _log.error(
+                    "auth.inbound.key_files.%s: the changed file cannot be used, the key before stays",
+                    name,
+                    extra={"reason": fault},
+                )
+        self._told = faults
+        return not faults
 
 
 def read_peer(transport: asyncio.BaseTransport) -> Peer:
@@ -177,6 +188,14 @@ def _names(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
     shown = (certificate or {}).get("subjectAltName", ())[:_MOST_NAMES]
     names = (shown_name(kind, value) for kind, value in shown if isinstance(value, str))
     return tuple(name for name in names if name)
+
+
+def _listed(text: str) -> str:
+    name = listed_name(text)
+    if name is None:
+        # It would stand for a client without a certificate, which has no name either.
+        raise ValueError(f"{text!r} can be no name in a certificate")
+    return name
 
 
 def _read(path: Path) -> bytes:

@@ -1,20 +1,24 @@
 """How many connections a listener holds, and how little each of them keeps while nothing is asked on it.
 
-Where there are too many, one without a request under way makes room: whichever has been so for longest, so
-that whoever opens connections and leaves them, or sends half a head, keeps nobody else out.
+Where there are too many, one without a request under way makes room: first one that is being closed, then
+whichever has been so for longest. So whoever opens connections and leaves them, does not finish a TLS
+handshake, sends half a head, or goes on sending after a refusal, keeps nobody else out. One that has not
+taken its answer yet is not cut for a newcomer.
 """
 
 import asyncio
 import logging
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway import failures
 from gateway.config import Limits, Settings
+from gateway.handshakes import Counted
 from gateway.protocol import StrictProtocol
 
 _TOLD = 64
@@ -66,38 +70,51 @@ def bounded_protocol(limits: Limits, most: int, *, newest_first: bool = False) -
 
 
 class Crowd:
-    """The connections of one listener, those without a request under way in the order of becoming so."""
+    """The connections of one listener, each sort in the order of becoming so."""
 
     def __init__(self, most: int, *, newest_first: bool) -> None:
         self._most = most
         self._newest_first = newest_first
+        self._closing: OrderedDict[BoundedProtocol, None] = OrderedDict()
         self._waiting: OrderedDict[BoundedProtocol, None] = OrderedDict()
         self._busy: OrderedDict[BoundedProtocol, None] = OrderedDict()
 
     def join(self, newest: "BoundedProtocol") -> None:
-        """Take a new connection in, and see to it that there are not too many."""
-        held = len(self._waiting) + len(self._busy)
-        if held >= self._most:
-            if self._waiting:
-                self._waiting.popitem(last=False)[0].cut()
-            elif self._newest_first:
-                self._busy.popitem(last=False)[0].cut()
+        """Take a new connection in, and see to it that there are not too many.
+
+        One with TLS comes twice: when it is accepted, and after its handshake.
+        """
+        self.leave(newest)
+        while (held := len(self._closing) + len(self._waiting) + len(self._busy)) >= self._most:
+            spare = self._spare()
+            if spare is not None:
+                self.leave(spare)
+                spare.cut()
             elif held >= self._most + _TOLD:
                 newest.cut()
                 return
             else:
+                self._closing[newest] = None
                 newest.turn_away()
                 return
         self._waiting[newest] = None
 
+    def _spare(self) -> "BoundedProtocol | None":
+        """Whichever is to make room; None where that would be in vain, or would cost somebody an answer."""
+        idle = (one for one in chain(self._closing, self._waiting) if not one.unsent)
+        if self._newest_first:
+            return next(chain(idle, self._busy, self._closing, self._waiting))
+        return next(idle, None) if len(self._busy) < self._most else None
+
     def leave(self, one: "BoundedProtocol") -> None:
         """Forget a connection that is gone."""
+        self._closing.pop(one, None)
         self._waiting.pop(one, None)
         self._busy.pop(one, None)
 
     def begin(self, one: "BoundedProtocol") -> None:
         """A request is under way on it."""
-        self._waiting.pop(one, None)
+        self.leave(one)
         self._busy[one] = None
 
     def end(self, one: "BoundedProtocol") -> None:
@@ -105,19 +122,35 @@ class Crowd:
         if self._busy.pop(one, _GONE) is not _GONE:
             self._waiting[one] = None
 
+    def close(self, one: "BoundedProtocol") -> None:
+        """Nothing more is to come on it, though its peer may not have closed it yet."""
+        if one in self._busy or one in self._waiting:
+            self.leave(one)
+            self._closing[one] = None
+
 
 _GONE = object()
 
 
-class BoundedProtocol(StrictProtocol):
+class BoundedProtocol(StrictProtocol, Counted):
     """One connection of a listener that holds only so many."""
 
+    __slots__ = ("_give_up",)
     crowd: Crowd
+
+    def accepted(self, give_up: Callable[[], object]) -> None:
+        """Count it while its handshake is under way, which `give_up` ends."""
+        self._give_up = give_up
+        self.crowd.join(self)
+
+    def shaken(self) -> None:
+        """Forget it where its handshake failed."""
+        if self._in_handshake:
+            self.crowd.leave(self)
 
     def connection_made(self, transport: Any) -> None:
         """Make room for it, or refuse it."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
         self.pipeline = _Pipeline()  # type: ignore[assignment]  # of a deque only what a list has is used
         self.crowd.join(self)
 
@@ -126,14 +159,31 @@ class BoundedProtocol(StrictProtocol):
         self.crowd.leave(self)
         super().connection_lost(exc)
 
+    @property
+    def unsent(self) -> bool:
+        """Whether some of its last answer is not sent yet."""
+        if self._in_handshake:
+            return False
+        # What TLS has handed on is in no buffer that it tells of; it waits only where the kernel is behind.
+        behind = self.scheme == "https" and _queued(self.transport)
+        return self.transport.get_write_buffer_size() > 0 or bool(behind)
+
+    @property
+    def _in_handshake(self) -> bool:
+        return not self.transport  # uvicorn has none until then
+
     def turn_away(self) -> None:
-        """Say that there are too many, before anything was asked."""
-        self._refuse(
-            failures.Overloaded("Too many connections are open (limits.connections).", retry_after=1)
-        )
+        """Say that there are too many, before anything was asked; a handshake has to end before."""
+        if not self._in_handshake:
+            self._refuse(
+                failures.Overloaded("Too many connections are open (limits.connections).", retry_after=1)
+            )
 
     def cut(self) -> None:
-        """End it now; what is still buffered belongs to somebody who does not read."""
+        """End it now."""
+        if self._in_handshake:
+            self._give_up()
+            return
         self.connections.discard(self)
         self.transport.abort()
 
@@ -146,35 +196,27 @@ class BoundedProtocol(StrictProtocol):
             if not cycle.more_body:
                 self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
 
+    def _drop(self) -> None:
+        super()._drop()
+        self.crowd.close(self)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.crowd.begin(self)
         super()._start_asgi_task(cycle, app)
 
 
-class _Flow(FlowControl):
-    """uvicorn's, but an event is made only for who has to wait: an idle one is 0.8 KB."""
+def _queued(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel has yet to send, or whose receipt it awaits; 0 where it does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import fcntl  # noqa: PLC0415 - not on Windows
+    import termios  # noqa: PLC0415 - not on Windows
 
-    __slots__ = ("_transport", "_writable", "read_paused", "write_paused")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._writable: asyncio.Event | None = None
-        self.read_paused = False
-        self.write_paused = False
-
-    async def drain(self) -> None:
-        if self.write_paused:
-            self._writable = self._writable or asyncio.Event()
-            await self._writable.wait()
-
-    def pause_writing(self) -> None:
-        self.write_paused = True
-
-    def resume_writing(self) -> None:
-        self.write_paused = False
-        writable, self._writable = self._writable, None
-        if writable is not None:
-            writable.set()
+    try:
+        told = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return 0
+    return int.from_bytes(told, sys.byteorder)
 
 
 class _Pipeline(list[Any]):

@@ -45,23 +45,22 @@ class Downstream:
         """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
         self.response_started = False
         self.body_finished = False
-        """Whether the whole request body was read."""
+        """Whether nothing is left to be read of the request: all of its body was read, or it has none."""
 
     async def body(self) -> "bytes | Upload | None":
         """The request's body: None where there is none, bytes up to `limits.replay_body`, else the stream.
 
         May be asked for again. Raises RequestTooLarge, RequestTimeout, RequestInvalid or ClientLeft.
         """
-        if self._body is None and not self.body_finished and self.has_body():
+        if self._body is None and not self.body_finished:
             self._body = await self._read_body()
         return self._body
 
+    @property
     def has_body(self) -> bool:
-        """Whether the request has one; where it has none there is nothing left to be read of it."""
-        if self._exchange.header(b"content-length") is not None:
-            return True
-        self.body_finished = self._exchange.header(b"transfer-encoding") is None
-        return not self.body_finished
+        """Whether the request has a body, be it an empty one."""
+        header = self._exchange.header
+        return header(b"content-length") is not None or header(b"transfer-encoding") is not None
 
     async def _read_body(self) -> "bytes | Upload":
         length = self._exchange.header(b"content-length")

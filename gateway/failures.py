@@ -139,6 +139,10 @@ class UpstreamConnectionLost(GatewayError):
     code = "GatewayUpstreamConnectionLost"
 
 
+class KeptConnectionLost(UpstreamConnectionLost):
+    """The same where the connection may have been used before, and so be dead since before the request."""
+
+
 class BadUpstreamResponse(GatewayError):
     """What came back is not a response that can be relayed."""
 

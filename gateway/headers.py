@@ -43,13 +43,16 @@ _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _
 _SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization"})
 
 
-def problem(headers: RawHeaders, own: Iterable[bytes] = ()) -> str | None:
+def guarding(own: Iterable[bytes]) -> frozenset[bytes]:
+    """The fields that the gateway gives a meaning, and `own` as well; made once."""
+    return _OURS.union(own)
+
+
+def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | None:
     """Why request headers cannot be forwarded as one unambiguous request, or None (RFC 9110, section 5).
 
-    `own` names further fields that the gateway gives a meaning; an underscore twin of any of them is refused,
-    because some servers read `x_y` as `x-y`.
+    An underscore twin of a field that is `guarded` is refused, because some servers read `x_y` as `x-y`.
     """
-    guarded = _OURS.union(own)
     seen: set[bytes] = set()
     for name, value in headers:
         found = _line_problem(name, value, guarded)
@@ -150,14 +153,19 @@ def to_downstream(headers: RawHeaders) -> RawHeaders:
 
 
 def response_problem(headers: RawHeaders) -> str | None:
-    """Why a response's head cannot be relayed, or its framing is ambiguous (RFC 9112, sections 5 and 6.3).
-
-    None where nothing is wrong.
-    """
+    """Why a response's head cannot be relayed; None where nothing is wrong."""
     if len(headers) > RESPONSE_LINES:
         return f"more than {RESPONSE_LINES} header lines"
     if sum(len(name) + len(value) for name, value in headers) > RESPONSE_BYTES:
         return f"headers of more than {RESPONSE_BYTES} bytes"
+    return framing_problem(headers)
+
+
+def framing_problem(headers: RawHeaders) -> str | None:
+    """Why it is in doubt where a response ends, and so what else its connection carries; None for no doubt.
+
+    RFC 9112, sections 5 and 6.3.
+    """
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
             return "a header name is not a token"

@@ -9,7 +9,6 @@ that writes errors, and every refusal is logged, counted and traced like any oth
 import asyncio
 import logging
 from typing import Any, cast
-from urllib.parse import unquote
 
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
@@ -18,10 +17,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from gateway import failures
-from gateway.arrival import CONNECTION, REFUSAL, Connection, Scope
+from gateway.arrival import REFUSAL, Connection, Scope, http_scope
 from gateway.callers import read_peer
 from gateway.config import Limits
 from gateway.exchange import RawHeaders
+from gateway.flow import Flow
 from gateway.lingering import Lingering
 from gateway.reader import RequestReader
 
@@ -41,6 +41,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     # A 31st attribute in an instance's dictionary costs 1 KB: it is no longer shared with the class's others.
     __slots__ = ("_connection", "_head_deadline", "_heard", "_reader", "_reading")
+    flow: Flow
     limits_: Limits
 
     def __init__(
@@ -65,6 +66,7 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head; uvicorn would wait for ever."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self.transport = Lingering(
             transport, unread=self._is_unread, drop=self._drop, patience=self.limits_.slow_reader
         )
@@ -72,19 +74,23 @@ class StrictProtocol(HttpToolsProtocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the reader; what it cannot read is refused, once, and ends the connection."""
-        if self._reading == _CLOSED:
-            return
-        self._heard = True
+        """Have it read in turns."""
+        if self._reading != _CLOSED:
+            self._heard = True
+            self.flow.take(data, self._read)
+
+    def _read(self, data: bytes, at: int) -> int:
+        """Feed the reader for one turn; what it cannot read is refused, once, and ends the connection."""
         try:
-            self._reader.feed(data, self)
+            at = self._reader.feed(data, self, at)
         except failures.GatewayError as failure:
             self._refuse(failure)
-            return
+            return len(data)
         if self._reader.in_head:
             self._unset_keepalive_if_required()
             if self._head_deadline is None:
                 self._await_head()
+        return at
 
     def on_head(self) -> None:
         """Hand the request to the app, if its target is in origin form (RFC 9112, section 3.2.1)."""
@@ -132,6 +138,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._clear_head_deadline()
         self._reading = _CLOSED
+        self.flow.forget()
         self._connection.lost = True
         super().connection_lost(exc)
         if self._connection.on_lost is not None:
@@ -146,10 +153,12 @@ class StrictProtocol(HttpToolsProtocol):
         self._head_deadline = self.loop.call_later(_LAST_HEAD, self._head_too_slow)
 
     def _is_unread(self) -> bool:
-        return (self._reading != _READING_HEAD or self._reader.surplus) and not self._connection.lost
+        unread = self._reading != _READING_HEAD or self._reader.surplus or self.flow.held
+        return unread and not self._connection.lost
 
     def _drop(self) -> None:
         self._reading = _CLOSED
+        self.flow.forget()
         self.flow.resume_reading()
 
     def _await_head(self) -> None:
@@ -157,7 +166,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _head_too_slow(self) -> None:
         self._head_deadline = None
-        if self.flow.read_paused:
+        if self.flow.read_paused or self.flow.held:
             self._await_head()
         elif self._heard:
             self._refuse(
@@ -176,6 +185,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Have the app answer with `failure`, and end the connection after it."""
         in_body = self._reading == _READING_BODY
         self._reading = _CLOSED
+        self.flow.forget()
         self._clear_head_deadline()
         self._unset_keepalive_if_required()
         if not in_body:
@@ -198,7 +208,18 @@ class StrictProtocol(HttpToolsProtocol):
         refusal: failures.GatewayError | None = None,
     ) -> None:
         """Run the app for a request, or have it wait for the one before."""
-        scope = self._scope(raw_path, query, fields)
+        scope = http_scope(
+            raw_path,
+            self._connection,
+            http_version=self._reader.version,
+            server=self.server,
+            client=self.client,
+            scheme=self.scheme,
+            method=self._reader.method,
+            query_string=query,
+            headers=fields,
+            state=self.app_state.copy(),
+        )
         if refusal is not None:
             scope[REFUSAL] = refusal
         self.scope = cast("HTTPScope", scope)
@@ -223,22 +244,3 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
-
-    def _scope(self, raw_path: bytes, query: bytes, fields: RawHeaders) -> Scope:
-        path = raw_path.decode("ascii")
-        return {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": self._reader.version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": self._reader.method,
-            "root_path": "",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": fields,
-            "state": self.app_state.copy(),
-            CONNECTION: self._connection,
-        }

@@ -84,12 +84,9 @@ class Proxy:
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream
     ) -> RoundTrip | AnswerAtHand:
         """The upstream's answer; the Jobs API has a pace, and answers that several may get."""
+        # What is refused before its body is read keeps its connection where there is nothing to be read.
+        downstream.body_finished = not downstream.has_body
         if not exchange.route.jobs_api:
-            slots = self.attempts.upstream.slots
-            if slots.full:
-                # Before anything is spent on it; a kept connection stays if nothing of the request is unread.
-                downstream.has_body()
-                slots.check()
             return await self.attempts.answered(exchange, span, downstream)
         if exchange.method in _READS:
             return await self.job_reads.answered(exchange, span, downstream)

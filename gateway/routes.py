@@ -4,6 +4,7 @@ The table is that of the Azure Digital Twins data plane, api-version 2023-10-31.
 while they are matched: `%2F` inside an id is part of the id. What is not in the table is `unmatched`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -61,6 +62,7 @@ _COLLECTIONS = {
 TEMPLATES: frozenset[str] = frozenset(template for _, template in _TABLE)
 LABELS: tuple[str, ...] = (*(template for _, template in _TABLE), UNMATCHED.template)
 
+_END = re.compile(rb"[?#]")
 Segments = tuple[bytes | None, ...]
 """A template cut at its slashes; None stands for a parameter."""
 
@@ -108,8 +110,11 @@ def job_path(kind: str, job_id: str | None = None) -> bytes:
 
 def _reads_as_jobs(raw_path: bytes) -> bool:
     """Whether a lenient upstream may take the path for one of the Jobs API."""
-    first = next(filter(None, unquote_to_bytes(raw_path).lower().split(b"/")), b"")
-    return _bare(first) == b"jobs"
+    for path in _decodings(raw_path):
+        parts = map(_bare, path.lower().lstrip(b"/").split(b"/"))
+        if next(filter(None, parts), b"") == b"jobs":
+            return True
+    return False
 
 
 def _fits(segments: Segments, parts: list[bytes]) -> bool:
@@ -144,14 +149,20 @@ class DenyList:
 
 
 def _readings(raw_path: bytes) -> Iterator[list[bytes]]:
-    """The segments as strict and as lenient servers may read them."""
-    once = unquote_to_bytes(raw_path)
-    twice = unquote_to_bytes(once)
+    """The segments as strict and as lenient servers may read them, in lower case, none empty."""
     apart = [unquote_to_bytes(part) for part in raw_path.split(b"/")]
-    for parts in (apart, once.split(b"/"), twice.split(b"/")):
+    for parts in (apart, *(path.split(b"/") for path in _decodings(raw_path))):
         folded = [part.lower() for part in parts if part]
         yield folded
         yield [bare for part in folded if (bare := _bare(part))]
+
+
+def _decodings(raw_path: bytes) -> Iterator[bytes]:
+    """The path as servers read it that decode once, and twice, before they look for a query."""
+    once = unquote_to_bytes(raw_path)
+    yield _END.split(once, 1)[0]
+    if b"%" in once:
+        yield _END.split(unquote_to_bytes(once), 1)[0]
 
 
 def _bare(part: bytes) -> bytes:

@@ -129,12 +129,19 @@ async def _running(server: Server, listener: socket.socket) -> AsyncIterator[Non
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Run it for as long as the block lasts."""
+    """Run it for as long as the block lasts; if it fails before, that is told at once."""
     task = asyncio.create_task(work)
+    task.add_done_callback(_tell_failure)
     try:
         yield
     finally:
         task.cancel()
+        await asyncio.wait((task,))
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("bug", exc_info=error)
 
 
 async def _force(stop: Stop, *servers: Server) -> None:

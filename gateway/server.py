@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
+
+from gateway.handshakes import Counted, Handshakes, secure
 
 
 class Server(uvicorn.Server):
@@ -20,19 +24,20 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and tell who waits for it; uvicorn itself would grant a TLS handshake a minute."""
-        config, loop = self.config, asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                self._protocol,
-                sock=each,
-                ssl=config.ssl,
-                backlog=config.backlog,
-                ssl_handshake_timeout=self._handshake if config.ssl else None,
-            )
-            for each in sockets or ()
-        ]
+        self.servers = [await self._listen(each) for each in sockets or ()]
         self.started = True
         self.listening.set()
+
+    async def _listen(self, listener: socket.socket) -> Any:
+        if self.config.ssl and sys.platform != "win32":  # where no loop tells that somebody connects
+            return Handshakes(listener, self._protocol, self.config.ssl, seconds=self._handshake)
+        return await asyncio.get_running_loop().create_server(
+            self._protocol,
+            sock=listener,
+            ssl=self.config.ssl,
+            backlog=self.config.backlog,
+            ssl_handshake_timeout=self._handshake if self.config.ssl else None,
+        )
 
     async def main_loop(self) -> None:
         """Serve until told to leave; uvicorn itself would look ten times a second."""
@@ -59,17 +64,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
     async def _take_in(self, connection: socket.socket) -> None:
-        secure = self.config.ssl
-        await asyncio.get_running_loop().connect_accepted_socket(
-            self._protocol,
-            connection,
-            ssl=secure,
-            ssl_handshake_timeout=self._handshake if secure else None,
-        )
+        context = self.config.ssl
+        if context:
+            await secure(self._protocol(), connection, context, self._handshake)
+        else:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
-    def _protocol(self) -> asyncio.Protocol:
-        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return protocol(config=self.config, server_state=self.server_state, app_state={})
+    def _protocol(self) -> Counted:
+        protocol: Any = self.config.http_protocol_class
+        counted: Counted = protocol(config=self.config, server_state=self.server_state, app_state={})
+        return counted
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

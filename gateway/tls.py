@@ -29,24 +29,33 @@ class ListenerTls:
         self._files = Followed((settings.certificate_file, settings.key_file, settings.client_ca_file))
         self.context = _Newest(_context(settings))
         """What the server is given, once."""
+        self._told: str | None = None
+        """Why the files cannot be used, as far as the log has it."""
 
     async def follow(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Look at the files every few seconds, until cancelled."""
         await follow(self.look, sleep)
 
     async def look(self) -> None:
-        """Read the files again if one is another than before."""
-        if not self._files.changed():
-            return
-        try:
-            self.context.newest = await asyncio.to_thread(_context, self._settings)
-        except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or getattr(error, "reason", None) or type(error).__name__
-            _log.error(
-                "listen.tls: the changed files cannot be used, those before stay", extra={"reason": reason}
-            )
-        else:
+        """Take up the files if one is another than before."""
+        found = await self._files.renewed(self._read)
+        if isinstance(found, str):
+            if found != self._told:
+                _log.error(
+                    "listen.tls: the changed files cannot be used, those before stay", extra={"reason": found}
+                )
+            self._told = found
+        elif found is not None:
+            self._files.take()
+            self._told, self.context.newest = None, found
             _log.info("listen.tls: new connections get the changed files")
+
+    def _read(self) -> ssl.SSLContext | str:
+        """A context from the files, or why there is none."""
+        try:
+            return _context(self._settings)
+        except OSError as error:  # ssl.SSLError is one
+            return error.strerror or getattr(error, "reason", None) or type(error).__name__
 
 
 class _Newest(ssl.SSLContext):

@@ -36,6 +36,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "large(reason): moves so much that memory may grow")
 
 
+_LONGEST_FIRST = (
+    "test_prometheus_alerts.py",
+    "test_deploy_container_image.py",
+    "test_mutations_requests.py",
+    "test_mutations_responses.py",
+    "test_cancel_storm.py",
+    "test_stress.py",
+)
+"""What a worker would be alone with at the end, if it came late."""
+_LAST = ("test_deploy_systemd.py", "test_deploy_compose_running.py")
+"""These would wait for the root file system that the image's test builds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let workers end at about the same time."""
+    places = {name: at - len(_LONGEST_FIRST) for at, name in enumerate(_LONGEST_FIRST)}
+    places |= dict.fromkeys(_LAST, 1)
+    items.sort(key=lambda item: places.get(item.path.name, 0))
+
+
 @pytest.fixture(autouse=True)
 def _levels_as_they_were() -> Iterator[None]:
     """Token sources quieten libraries for the whole process; no test shall hear less because of another."""

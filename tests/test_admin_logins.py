@@ -1,7 +1,7 @@
 """Refused logins of the admin listener: one line at once, then few, and never what was shown."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
 
@@ -14,14 +14,21 @@ GUESS = "guessed-token-1"
 PEER = "10.9.8.7"
 
 
-@dataclass(slots=True)
-class Clock:
-    """A clock that stands until it is moved."""
+class Timers:
+    """What is to be called later, and after how many seconds."""
 
-    now: float = 0.0
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[[], None]]] = []
 
-    def __call__(self) -> float:
-        return self.now
+    def __call__(self, seconds: float, call: Callable[[], None]) -> None:
+        self.waiting.append((seconds, call))
+
+    def ring(self) -> None:
+        """Call the one that waits."""
+        ((seconds, call),) = self.waiting
+        assert seconds == 10
+        self.waiting.clear()
+        call()
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
@@ -30,20 +37,31 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
 
 
 def test_many_refusals_are_few_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """The first is told at once, 1,000 more within ten seconds are not, the next line has their number."""
-    clock = Clock()
-    logins = Logins(clock)
+    """The first is told at once, 1,000 more within ten seconds are told in one line after these."""
+    timers = Timers()
+    logins = Logins(timers)
     for number in range(1_001):
         logins.refused(f"10.0.0.{number % 7}")
-        clock.now += 0.0099
     assert told(caplog) == [("10.0.0.0", 1)]
-    clock.now = 10.0
-    logins.refused(PEER)
-    logins.refused(PEER)
-    clock.now = 25.0
-    logins.refused(PEER)
-    assert told(caplog)[1:] == [(PEER, 1_001), (PEER, 2)]
+    timers.ring()
+    assert told(caplog)[1:] == [("10.0.0.6", 1_000)]
     assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_every_refusal_is_told_though_none_comes_after_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Pauses follow one another while there is something to tell; after an idle one a line comes at once."""
+    timers = Timers()
+    logins = Logins(timers)
+    logins.refused(PEER)
+    for count in (2, 3):
+        for _ in range(count):
+            logins.refused(PEER)
+        timers.ring()
+    timers.ring()
+    assert told(caplog) == [(PEER, 1), (PEER, 2), (PEER, 3)]
+    assert timers.waiting == []
+    logins.refused(PEER)
+    assert told(caplog)[3:] == [(PEER, 1)]
 
 
 @pytest.mark.parametrize("credentials", [f"Bearer {GUESS}", "Basic Og==", "Negotiate x", ""])

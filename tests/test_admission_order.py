@@ -49,10 +49,17 @@ def test_malformed_methods_are_invalid(method: str) -> None:
         _admission().admit(_exchange(method=method))
 
 
-@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PATCH", "M-SEARCH", "VERSION_CONTROL"])
-def test_other_methods_pass(method: str) -> None:
-    """Methods the gateway does not know are the upstream's to judge."""
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PATCH", "PURGE", "QUERY", "VERSION-CONTROL"])
+def test_registered_methods_pass(method: str) -> None:
+    """Methods that have one meaning everywhere are the upstream's to judge."""
     _admission().admit(_exchange(method=method))
+
+
+@pytest.mark.parametrize("method", ["M-SEARCH", "VERSION_CONTROL", "GETS", "PRI", "X"])
+def test_methods_nobody_registered_are_invalid(method: str) -> None:
+    """Peers may take a word that is no method for the end of another message: it is not forwarded."""
+    with pytest.raises(failures.RequestInvalid, match="not one that is known"):
+        _admission().admit(_exchange(method=method))
 
 
 def test_denied_route_is_forbidden_and_named() -> None:

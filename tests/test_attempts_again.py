@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 
 from gateway import failures
-from gateway.attempts.again import STALE, UNREACHABLE, reason_to_repeat
+from gateway.attempts.again import REASONS, STALE, UNREACHABLE, repeat_after
 from gateway.downstream import Upload
 from gateway.exchange import Attempt
+from gateway.metrics import labels
+from gateway.resilience import STATES
 
 METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE")
-LOST = failures.UpstreamConnectionLost("")
+LOST = failures.KeptConnectionLost("")
 OTHERS = [
-    each("")
-    for each in failures.GatewayError.__subclasses__()
-    if each not in {failures.UpstreamUnreachable, failures.UpstreamConnectionLost}
+    each("") for each in failures.GatewayError.__subclasses__() if each is not failures.UpstreamUnreachable
 ]
 
 
@@ -30,8 +30,12 @@ def _upload(start: bytes = b"") -> Upload:
 
 def _reason(error: BaseException, **changes: Any) -> str | None:
     last = Attempt(0, error_type=getattr(error, "code", None))
-    given: dict[str, Any] = {"method": "GET", "body": None, "tried": [last], "keeps_connections": True}
-    return reason_to_repeat(error, **{**given, **changes})
+    given: dict[str, Any] = {"method": "GET", "body": None, "tried": [last], "until": 7.0}
+    repeat = repeat_after(error, **{**given, **changes})
+    if repeat is None:
+        return None
+    assert (repeat.error, repeat.until) == (error, 7.0)
+    return repeat.reason
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -47,11 +51,11 @@ async def test_what_was_not_sent(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_connection_that_died(method: str) -> None:
-    """Reads alone, and only where connections are kept; never with a stream."""
+    """Reads alone, and only where it may have been a kept one; never with a stream."""
     expected = STALE if method in {"GET", "HEAD"} else None
     assert _reason(LOST, method=method) == expected
     assert _reason(LOST, method=method, body=b"kept") == expected
-    assert _reason(LOST, method=method, keeps_connections=False) is None
+    assert _reason(failures.UpstreamConnectionLost(""), method=method) is None
     assert _reason(LOST, method=method, body=_upload()) is None
 
 
@@ -69,3 +73,9 @@ def test_a_connection_that_died_twice() -> None:
 def test_nothing_else_is(error: BaseException) -> None:
     """No other failure is tried again, be it one after which nothing was sent."""
     assert _reason(error) is None
+
+
+def test_the_metrics_know_the_same_names() -> None:
+    """Reasons and states of the circuit are those of the labels; jobs requests have one more reason."""
+    assert {*REASONS, "throttled"} == set(labels.RETRY_REASONS)
+    assert labels.CIRCUIT_STATES == STATES

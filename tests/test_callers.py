@@ -61,6 +61,7 @@ def test_key_beside_another_token_is_found() -> None:
         [(HEADER, b"key-onee")],
         [(HEADER, b"KEY-ONE")],
         [(HEADER, b"key-one, key-two")],
+        [(HEADER, b"wrong"), (b"authorization", b"Bearer key-one")],
         [(HEADER, "k\u00e9y".encode())],
         [(b"authorization", b"key-one")],
         [(b"authorization", b"Basic key-one")],
@@ -78,13 +79,30 @@ def test_wrong_or_missing_key_is_unauthorized(lines: list[tuple[bytes, bytes]]) 
     assert exchange.caller is None
 
 
-@given(st.binary(max_size=20), st.binary(max_size=20))
+BYTES = st.binary(max_size=20) | st.sampled_from([key.encode() for key in KEYS.values()])
+
+
+@given(BYTES, BYTES)
 def test_no_other_bytes_open_the_gateway(key: bytes, token: bytes) -> None:
     """Any bytes but a key are refused."""
     exchange = _exchange((HEADER, key), (b"authorization", b"Bearer " + token))
-    accepted = {value.encode() for value in KEYS.values()} & {key, token.strip()}
+    exchange_without = _exchange((b"authorization", b"Bearer " + token))
+    accepted = {value.encode() for value in KEYS.values()} & {key}
+    assert (_callers().identify(exchange_without) is None) == (
+        token.strip().decode("latin-1") in KEYS.values()
+    )
     assert (_callers().identify(exchange) is None) == bool(accepted)
     assert (exchange.caller is None) == (not accepted)
+
+
+def test_a_request_has_one_guess() -> None:
+    """A key's header that is repeated is refused, right keys in it or not, and names nobody."""
+    for second in (b"wrong", b"key-one", b"key-two"):
+        exchange = _exchange(KEY, (HEADER, second))
+        refusal = _callers().identify(exchange)
+        assert isinstance(refusal, failures.RequestInvalid)
+        assert str(refusal) == "The request is not forwarded: more than one x-gateway-key header."
+        assert exchange.caller is None
 
 
 def test_bearer_is_the_upstreams_in_passthrough() -> None:
@@ -171,6 +189,13 @@ def test_every_rule_has_to_hold(*, key: bool, name: bool, uid: bool) -> None:
             "uid:1000" if uid else "uid:1001",
         ]
     )
+
+
+@pytest.mark.parametrize("name", ["*.example", "app example", ""])
+def test_a_listed_name_that_can_never_be_shown(name: str) -> None:
+    """A name that no certificate can show lets nobody in: the gateway does not start with it."""
+    with pytest.raises(ValueError, match="can be no name in a certificate"):
+        _callers(keys={}, client_names=["app.example", name])
 
 
 def test_unusable_key_file_is_told_at_start(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_memory_is_bounded_and_cpu_is_not(pod: Object) -> None:
     """What was measured fits into the request; a limit for CPU would only add latency."""
     resources = gateway_of(pod)["resources"]
     assert resources["requests"]["memory"] == "128Mi"
-    assert resources["limits"] == {"memory": "256Mi"}
+    assert resources["limits"] == {"memory": "512Mi"}
 
 
 def test_token_of_the_api_server_stays_out(pod: Object, manifests: list[Object]) -> None:

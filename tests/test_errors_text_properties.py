@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.errors import classify, render
 from gateway.errors.body import MESSAGE_LIMIT, clean, error_body
 from gateway.errors.codes import is_code, status_name
-from gateway.failures import REGISTRY, GatewayError, Internal
+from gateway.failures import REGISTRY, GatewayError, Internal, MethodNotAllowed, Unauthorized
 
 CANARY = "kanarienvogel7f3a9"
 PLACES = (
@@ -59,6 +59,15 @@ def test_clean_text_is_one_bounded_line(text: str, limit: int) -> None:
     assert len(clean(text * 200).encode()) <= MESSAGE_LIMIT
 
 
+def test_every_character_that_is_replaced() -> None:
+    """Controls, line separators, marks that turn text around, and the byte order mark; nothing else."""
+    ranges = (range(0x20), range(0x7F, 0xA0), range(0x2028, 0x202F), range(0x2066, 0x206A), (0xFEFF,))
+    unsafe = {code for codes in ranges for code in codes}
+    for code in (*range(0x300), *range(0x2000, 0x2100), *range(0xFE00, 0xFF10)):
+        char = chr(code)
+        assert clean(f"a{char}{char}b") == ("a b" if code in unsafe else f"a{char}{char}b"), code
+
+
 @given(st.sampled_from(PLACES), st.text("abcXYZ019-_", min_size=4, max_size=12), st.text(max_size=9))
 def test_no_secret_is_repeated(place: str, tail: str, before: str) -> None:
     """Signatures, tokens and client secrets are masked wherever an upstream or a library quotes them."""
@@ -94,6 +103,9 @@ def test_every_failure_is_a_response(failure: GatewayError, method: str, sent: b
     wait = told.get(b"retry-after")
     assert (wait is not None) == (REGISTRY[failure.code].retry_after and not sent)
     assert wait is None or 1 <= int(wait) <= 3600
+    particular = [kind for kind in (Unauthorized, MethodNotAllowed) if isinstance(failure, kind)]
+    assert (b"www-authenticate" in told) == (particular == [Unauthorized])
+    assert (b"allow" in told) == (particular == [MethodNotAllowed])
     if method == "HEAD":
         assert response.body == b""
         return

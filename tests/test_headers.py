@@ -12,6 +12,7 @@ from gateway.headers import (
     TRACE,
     ending_here,
     first,
+    guarding,
     problem,
     replaced,
     response_problem,
@@ -91,7 +92,7 @@ def _named(lines: RawHeaders) -> set[bytes]:
 )
 def test_ambiguous_headers_are_refused(lines: RawHeaders, said: str) -> None:
     """What two servers could read in two ways has a reason why it is not forwarded."""
-    found = problem([(b"x-before", b"1"), *lines], own=[b"x-key"])
+    found = problem([(b"x-before", b"1"), *lines], guarding([b"x-key"]))
     assert found is not None
     assert said in found
 
@@ -109,7 +110,7 @@ def test_ambiguous_headers_are_refused(lines: RawHeaders, said: str) -> None:
 )
 def test_clean_headers_are_accepted(lines: RawHeaders) -> None:
     """Duplicates of list fields, odd but valid names, UTF-8 values: no problem."""
-    assert problem(lines, own=[b"x-key"]) is None
+    assert problem(lines, guarding([b"x-key"])) is None
 
 
 @given(st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=12)), max_size=8))

@@ -18,12 +18,13 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 VOCABULARY = {"exchange", "failures", "config", "trace_context", "_version"}
 CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
-    "downstream", "listeners", "job_requests", "crowd",
+    "downstream", "listeners", "job_requests", "crowd", "server",
 }  # fmt: skip
 PURE = {
     "headers": {"admission", "jobs", "upstream"},
     "deadline": {"upstream"},
     "bodies": {"errors"},
+    "chunks": {"reader"},
     "retry_after": {"jobs", "tokens"},
 }
 """Pure functions that a room may use: which room, and why not more."""
@@ -40,6 +41,7 @@ OUTSIDE = {
     "demo": {"httpx", "rich"},
     "emulator": {"joserfc", "msgspec", "uvicorn"},
     "errors": {"msgspec"},
+    "flow": {"uvicorn"},
     "jobs": {"msgspec"},
     "links": {"msgspec"},
     "metrics": {"prometheus_client"},

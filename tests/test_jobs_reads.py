@@ -59,13 +59,13 @@ async def test_reads_that_differ_are_two(other: Exchange) -> None:
 )
 def test_reads_of_a_kind_of_their_own_are_not_shared(header: tuple[bytes, bytes]) -> None:
     """Who asks for a fresh, conditional or partial answer, or sends a body, asks the upstream."""
-    assert read_key(read_of(headers=[header])) is None
+    assert read_key(read_of(headers=[header]), [header]) is None
 
 
 @pytest.mark.parametrize("path", ["/digitaltwins/a", "/jobs/imports/a/cancel", "/jobs"])
 def test_only_reads_of_jobs_are_shared(path: str) -> None:
     """Other routes are none of this room's business."""
-    assert read_key(read_of(path)) is None
+    assert read_key(read_of(path), []) is None
 
 
 async def test_a_kept_answer_is_given_until_its_time(desk: Desk) -> None:

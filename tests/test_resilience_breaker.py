@@ -1,5 +1,6 @@
 """The circuit: when it opens, what it lets through, and how it closes; on a clock that the test moves."""
 
+import itertools
 import logging
 import random
 from dataclasses import dataclass, field
@@ -290,6 +291,26 @@ def test_a_slow_probe_does_not_keep_others_for_ever() -> None:
     assert slow == second
     bench.breaker.answered(slow, 200)
     assert bench.state == "closed"
+
+
+def test_overdue_probes_become_rarer() -> None:
+    """Each probe that has no answer in time doubles the wait for the next: 5, 10, 20, 40, then 60 s."""
+    bench = Bench().opened()
+    began: list[float] = []
+    while len(began) < 7:
+        bench.probe()
+        began.append(bench.now)
+    assert [later - earlier for earlier, later in itertools.pairwise(began)] == [5, 10, 20, 40, 60, 60]
+
+
+def test_an_overdue_probe_waits_as_long_as_the_one_before() -> None:
+    """After a probe that failed the next one has the doubled time, and then twice that."""
+    bench = Bench().opened()
+    bench.end(bench.probe(), error_type=UNREACHABLE)
+    bench.probe()
+    assert bench.breaker.view().next_probe_in == 10
+    bench.probe()
+    assert bench.breaker.view().next_probe_in == 20
 
 
 def test_attempts_from_before_say_nothing() -> None:

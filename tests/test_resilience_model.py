@@ -12,6 +12,7 @@ from gateway import failures
 from gateway.config import Circuit, Retry
 from gateway.exchange import Attempt
 from gateway.resilience import Breaker, Retries
+from gateway.resilience.breaker import LONGEST_OPEN
 from gateway.resilience.verdict import verdict
 from gateway.resilience.window import STEPS, Window
 
@@ -35,9 +36,17 @@ class CircuitModel(RuleBasedStateMachine):
         super().__init__()
         self.now = 500.0
         rules = Circuit(failures=FAILURES, share=0.5, volume=VOLUME, window=10, open_for=OPEN_FOR)
-        self.breaker = Breaker(rules, clock=lambda: self.now, chance=random.Random(0), log=lambda *_: None)  # noqa: S311
-        self.under_way: list[int] = []
+        self.changes: list[str] = []
+        self.breaker = Breaker(
+            rules,
+            clock=lambda: self.now,
+            chance=random.Random(0),  # noqa: S311 - a seed makes a failure repeatable
+            log=lambda _, told: self.changes.append(told),
+        )
+        self.under_way: list[tuple[int, int]] = []
+        """What the circuit gave for each attempt, and how often it had changed by then."""
         self.probes: list[float] = []
+        """When those began that keep the next one waiting."""
 
     @rule(seconds=st.sampled_from([0.0, 0.3, 1.0, 4.9, 6.0, 70.0]))
     def time_passes(self, seconds: float) -> None:
@@ -46,7 +55,7 @@ class CircuitModel(RuleBasedStateMachine):
 
     @rule()
     def begin(self) -> None:
-        """A closed circuit lets everything through; another one a probe, at most one in open_for."""
+        """A closed circuit lets everything through; another one a probe, each later by twice as long."""
         state = self.breaker.view().state
         if not self.breaker.passes:
             with pytest.raises(failures.CircuitOpen) as refused:
@@ -56,15 +65,18 @@ class CircuitModel(RuleBasedStateMachine):
         entry = self.breaker.enter()
         assert state in {"closed", "half_open"}
         if state == "half_open":
-            assert not [at for at in self.probes if self.now - at < OPEN_FOR]
+            # An end without a verdict makes room for the next at once: the row of waits begins anew.
+            wait = min(LONGEST_OPEN, OPEN_FOR * 2 ** max(0, len(self.probes) - 1))
+            assert not [at for at in self.probes if self.now - at < wait]
             self.probes.append(self.now)
-        self.under_way.append(entry)
+        self.under_way.append((entry, len(self.changes)))
 
     @precondition(lambda self: self.under_way)
     @rule(which=st.integers(0, 1_000), end=st.sampled_from(ENDS))
     def end(self, which: int, end: dict[str, Any]) -> None:
         """An attempt that says that all is well never opens a circuit, a failing one never closes one."""
-        entry = self.under_way.pop(which % len(self.under_way))
+        entry, began = self.under_way.pop(which % len(self.under_way))
+        changes = len(self.changes)
         attempt = Attempt(0, started=self.now, finished=self.now, **end)
         before, well = self.breaker.view().state, verdict(attempt)
         if attempt.status is not None:
@@ -76,8 +88,19 @@ class CircuitModel(RuleBasedStateMachine):
         if before != "closed" and after == "closed":
             assert well
         if well is None:
-            self.probes.clear()
             assert after in {before, "half_open"}
+        if len(self.changes) > changes or (changes == began and well is None):
+            self.probes.clear()
+
+    @precondition(lambda self: self.under_way and self.breaker.view().state == "closed")
+    @rule()
+    def outage(self) -> None:
+        """Connects fail while others are under way, until nothing may be sent; then a probe may."""
+        while self.breaker.view().state == "closed":
+            attempt = Attempt(0, started=self.now, finished=self.now, error_type=UNREACHABLE)
+            self.breaker.ended(self.breaker.enter(), attempt)
+        self.probes.clear()
+        self.now += 6.0
 
     @rule()
     def recover(self) -> None:

@@ -34,6 +34,9 @@ DENIED = DenyList(["POST /jobs/deletions", "PUT /jobs/imports/{id}", "GET /model
         "/jobs/deletions%20",
         "/jobs/deletions%2E%20.",
         "/jobs/Deletions.;v=1",
+        "/jobs/deletions%3Fx",
+        "/jobs/deletions%23",
+        "/jobs/deletions%253Fx=/a",
     ],
 )
 def test_spellings_of_a_denied_route(path: str) -> None:
@@ -88,8 +91,12 @@ def test_any_mixture_of_encodings_is_refused(encoded: list[bool], end: str) -> N
 
 
 @pytest.mark.parametrize(
-    "path", [b"/jobs;x/deletions", b"/jobs./deletions", b"/%4aobs;x/imports/a", b"/jobs;"]
-)
-def test_the_jobs_api_is_known_behind_parameters(path: bytes) -> None:
+    "path",
+    [
+        b"/jobs;x/deletions", b"/jobs./deletions", b"/%4aobs;x/imports/a", b"/jobs;", b"//jobs/x",
+        b"/%256Aobs/imports/a", b"/jobs%252Fdeletions", b"/%252fjobs", b"/;x/jobs/imports", b"/%2e/jobs",
+    ],
+)  # fmt: skip
+def test_the_jobs_api_is_known_in_every_spelling(path: bytes) -> None:
     """A path that a lenient upstream takes for one of the Jobs API waits its turn like one."""
     assert match("POST", path).jobs_api

@@ -40,7 +40,7 @@ CAUGHT = {
 def report() -> str:
     """What pytest says of the culprits, in a process of their own."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(CULPRITS)]
-    environ = {**os.environ, PATIENCE_VARIABLE: "0.5"}
+    environ = {**os.environ, PATIENCE_VARIABLE: "1"}
     ended = subprocess.run(  # noqa: S603 - this very interpreter
         command, env=environ, capture_output=True, text=True, check=False, timeout=300
     )

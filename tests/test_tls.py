@@ -4,56 +4,17 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
 
-from gateway.config import ListenTls
 from gateway.config.followed import POLL
 from gateway.tls import ListenerTls
 from tests.support.certificates import write_certificates
-
-
-class Site:
-    """A folder with the listener's files, as something else renews them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = trustme.CA()
-        self.clients = trustme.CA()
-        self.certificate, self.key, self.client_ca = (
-            folder / name for name in ("tls.crt", "tls.key", "clients.pem")
-        )
-        self.renew()
-
-    def renew(self) -> bytes:
-        """Write a new certificate with its key; returns the certificate in DER."""
-        issued = self.issued()
-        self.certificate.write_bytes(issued.cert_chain_pems[0].bytes())
-        self.key.write_bytes(issued.private_key_pem.bytes())
-        return der(issued)
-
-    def issued(self) -> trustme.LeafCert:
-        """A certificate of the same CA for the same names."""
-        return self.authority.issue_cert("localhost", "127.0.0.1")
-
-    def settings(self, **more: Path) -> ListenTls:
-        return ListenTls(certificate_file=self.certificate, key_file=self.key, **more)
-
-    def trusting(self, client: trustme.CA | None = None) -> ssl.SSLContext:
-        """A client's context, with a certificate of a CA if there is one."""
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        if client is not None:
-            client.issue_cert("app.example").configure_cert(context)
-        return context
-
-
-def der(issued: trustme.LeafCert) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+from tests.support.limits import no_file_to_open
+from tests.support.tls_site import Site, connected, der, served, settled
 
 
 @pytest.fixture
@@ -61,66 +22,30 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-@asynccontextmanager
-async def served(tls: ListenerTls) -> AsyncIterator[int]:
-    """A server that says what it hears, on the port that is yielded."""
-
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(ssl.SSLError, ConnectionError):  # a client that is refused, or leaves
-            while line := await reader.readline():
-                writer.write(line)
-
-    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.context) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
-class Client:
-    """One connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-
-    async def answers(self) -> bool:
-        self._writer.write(b"hello\n")
-        try:
-            return await self._reader.readline() == b"hello\n"
-        except (ssl.SSLError, ConnectionError):
-            return False
-
-    def close(self) -> None:
-        self._writer.transport.abort()
-
-
-@asynccontextmanager
-async def connected(port: int, context: ssl.SSLContext, name: str = "localhost") -> AsyncIterator[Client]:
-    """A connection; with an address for a name, the handshake names no server."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
-    client = Client(reader, writer)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 async def test_a_renewed_certificate(site: Site, name: str) -> None:
-    """A new connection gets the new certificate, with a server name or without, and an old one goes on."""
+    """A new connection gets the new certificate, with a server name or without, and an old one goes on.
+
+    Once it is taken up the files are not read again.
+    """
     tls = ListenerTls(site.settings())
     async with served(tls) as port, connected(port, site.trusting(), name) as old:
         renewed = site.renew()
-        await tls.look()
+        await settled(tls)
         async with connected(port, site.trusting(), name) as new:
             assert new.certificate == renewed != old.certificate
             assert await new.answers()
         assert await old.answers()
+        newest = tls.context.newest
+        await settled(tls)
+        assert tls.context.newest is newest
 
 
 async def test_what_has_not_changed_is_not_read(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """A look at the same files says nothing and changes nothing."""
     tls = ListenerTls(site.settings())
     with caplog.at_level(logging.INFO, "gateway.tls"):
-        await tls.look()
+        await settled(tls)
     assert not caplog.records
 
 
@@ -131,11 +56,25 @@ async def test_a_pair_is_replaced_file_by_file(site: Site, caplog: pytest.LogCap
     issued = site.issued()
     async with served(tls) as port:
         site.certificate.write_bytes(issued.cert_chain_pems[0].bytes())
-        await tls.look()
+        await settled(tls)
         async with connected(port, site.trusting()) as client:
             assert client.certificate == before
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         site.key.write_bytes(issued.private_key_pem.bytes())
+        await settled(tls)
+        async with connected(port, site.trusting()) as client:
+            assert client.certificate == der(issued)
+
+
+async def test_a_pair_that_is_being_written(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Files that changed since the look before are left alone, so that a pair under way leaves no line."""
+    tls = ListenerTls(site.settings())
+    issued = site.issued()
+    async with served(tls) as port:
+        for path, blob in ((site.certificate, issued.cert_chain_pems[0]), (site.key, issued.private_key_pem)):
+            path.write_bytes(blob.bytes())
+            await tls.look()
+        assert not caplog.records
         await tls.look()
         async with connected(port, site.trusting()) as client:
             assert client.certificate == der(issued)
@@ -148,11 +87,25 @@ async def test_files_that_are_gone(site: Site, caplog: pytest.LogCaptureFixture)
     async with served(tls) as port:
         site.certificate.unlink()
         site.key.unlink()
-        await tls.look()
+        await settled(tls)
         async with connected(port, site.trusting()) as client:
             assert client.certificate == before
         assert "No such file" in vars(caplog.records[0])["reason"]
         renewed = site.renew()
+        await settled(tls)
+        async with connected(port, site.trusting()) as client:
+            assert client.certificate == renewed
+
+
+async def test_a_fault_that_passes(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Files that could not be read for a moment are read again though they do not change, and told once."""
+    tls = ListenerTls(site.settings())
+    renewed = site.renew()
+    with no_file_to_open():
+        for _ in range(3):
+            await settled(tls)
+    assert [vars(record)["reason"] for record in caplog.records] == ["Too many open files"]
+    async with served(tls) as port:
         await tls.look()
         async with connected(port, site.trusting()) as client:
             assert client.certificate == renewed
@@ -167,7 +120,7 @@ async def test_an_encrypted_key(
     other = write_certificates(tmp_path / "other")
     site.certificate.write_bytes(other.certificate.read_bytes())
     site.key.write_bytes(other.encrypted_key.read_bytes())
-    await tls.look()
+    await settled(tls)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert capfd.readouterr() == ("", "")
 
@@ -180,7 +133,7 @@ async def test_a_new_client_ca(site: Site) -> None:
     async with served(tls) as port:
         assert await admitted(port, site.trusting(site.clients))
         successor.cert_pem.write_to_path(site.client_ca)
-        await tls.look()
+        await settled(tls)
         assert await admitted(port, site.trusting(successor))
         for refused in (site.clients, None):
             assert not await admitted(port, site.trusting(refused))
@@ -198,7 +151,7 @@ async def test_no_session_outlives_the_client_ca(site: Site, version: ssl.TLSVer
         session, resumed = await asyncio.to_thread(met, port, context, session)
         assert resumed
         trustme.CA().cert_pem.write_to_path(site.client_ca)
-        await tls.look()
+        await settled(tls)
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.to_thread(met, port, context, session)
 
@@ -240,11 +193,12 @@ async def test_the_files_are_looked_at_again_and_again(site: Site) -> None:
             slept.append(seconds)
             async with connected(port, site.trusting()) as client:
                 seen.append(client.certificate)
-            if len(slept) == 4:
+            if len(slept) == 5:
                 raise asyncio.CancelledError
-            site.renew()
+            if len(slept) in {1, 3}:
+                site.renew()
 
         with pytest.raises(asyncio.CancelledError):
             await tls.follow(sleep)
-    assert slept == [POLL] * 4
-    assert len(set(seen)) == 4
+    assert slept == [POLL] * 5
+    assert [len(set(seen[:count])) for count in (2, 3, 4, 5)] == [1, 2, 2, 3]

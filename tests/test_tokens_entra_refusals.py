@@ -5,11 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gateway.tokens import SourceError
-from tests.support.authority import WHO, clear_azure_variables, entra_source, running_authority
+from tests.support.authority import (
+    WHO,
+    clear_azure_variables,
+    client_certificate,
+    entra_source,
+    running_authority,
+)
 from tests.support.issuer import Issuer
-from tests.support.token_sources import failure
+from tests.support.token_sources import failure, fetch
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +94,64 @@ async def test_no_answer_at_all(authority: Issuer, tmp_path: Path) -> None:
     assert error.message == "Entra gave no token (client_secret): the authority cannot be reached."
 
 
+async def test_an_answer_that_is_cut(authority: Issuer, tmp_path: Path) -> None:
+    """A connection that breaks within the answer is told like one that never came about."""
+    authority.raw = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+    error = await failure(entra_source(authority, tmp_path, client_secret="right-secret", **WHO))
+    assert error.reason == "IssuerUnreachable"
+
+
+async def test_an_answer_that_is_no_json(authority: Issuer, tmp_path: Path) -> None:
+    """A page in place of a token is an answer without one."""
+    authority.body = b"<html>kanarienvogel</html>"
+    error = await failure(entra_source(authority, tmp_path, client_secret="right-secret", **WHO))
+    assert error.message == "Entra gave no token (client_secret): the answer holds no token."
+    assert error.reason == "IssuerResponse"
+
+
+async def test_a_certificate_with_a_password(authority: Issuer, tmp_path: Path) -> None:
+    """Its key is opened with the password of the environment, and with no other."""
+    pem = client_certificate()
+    key = serialization.load_pem_private_key(pem, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"open"),
+    )
+    file = tmp_path / "client.pem"
+    file.write_bytes(key + pem[pem.index(b"-----BEGIN CERTIFICATE") :])
+    for password, reason in (
+        ("open", None),
+        ("shut", "CredentialUnavailable"),
+        ("", "CredentialUnavailable"),
+    ):
+        environ = {"AZURE_CLIENT_CERTIFICATE_PASSWORD": password}
+        source = entra_source(authority, tmp_path, environ, certificate_file=file, **WHO)
+        if reason is None:
+            assert (await fetch(source)).value == "issued-1"
+        else:
+            assert (await failure(source)).reason == reason
+
+
 async def test_nothing_is_set_up(authority: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A credential of this machine that is not here, and a chain without any, are told apart."""
     monkeypatch.setenv("PATH", str(tmp_path))
     error = await failure(entra_source(authority, tmp_path, credential="cli"))
     assert error.message == "Entra gave no token (cli): it is not available here."
+    assert error.reason == "CredentialUnavailable"
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    error = await failure(entra_source(authority, tmp_path))
+    assert error.message == "Entra gave no token (default): no credential gave a token."
+    assert error.reason == "CredentialUnavailable"
+
+
+async def test_a_program_that_fails(
+    authority: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the command line tool says of its failure is not repeated."""
+    program = tmp_path / "az"
+    program.write_text("#!/bin/sh\necho kanarienvogel >&2\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = await failure(entra_source(authority, tmp_path, credential="cli"))
+    assert error.message == "Entra gave no token (cli): no credential gave a token."
     assert error.reason == "CredentialUnavailable"

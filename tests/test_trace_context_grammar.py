@@ -169,6 +169,7 @@ def test_parts_of_baggage() -> None:
         b",a=1",
         b"k=1; ;p",
         b"k=a b",
+        b"k=1;p=1 =2",
         b"",
         b" ",
     ):

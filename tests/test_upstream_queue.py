@@ -34,8 +34,8 @@ async def waiting(slots: Slots, count: int) -> AsyncIterator[list[asyncio.Task[N
 
 async def assert_all_free(slots: Slots, count: int, queued: int) -> None:
     """Exactly `count` slots can be taken without waiting, and `queued` may wait after that."""
-    for _ in range(count):
-        await asyncio.wait_for(slots.take(), AGES)
+    async with waiting(slots, count) as tasks:
+        assert all(task.done() for task in tasks)
     async with waiting(slots, queued) as tasks:
         assert not any(task.done() for task in tasks)
         assert slots.full
@@ -110,6 +110,18 @@ async def test_whoever_waits_too_long_is_refused_and_leaves_the_queue() -> None:
         assert not slots.full
     slots.give_back()
     await take_all(slots, 1)
+
+
+async def test_a_request_with_less_time_waits_no_longer() -> None:
+    """What is left of a request's time bounds its wait; more than `wait` is no reason to wait longer."""
+    patient, hasty = Slots(1, max_queued=1, wait=AGES), Slots(1, max_queued=1, wait=0.01)
+    for slots, longest in ((patient, 0.01), (patient, 0.0), (patient, -1.0), (hasty, AGES)):
+        await slots.take()
+        with pytest.raises(failures.Overloaded):
+            await slots.take(longest)
+        assert not slots.full
+        slots.give_back()
+    await assert_all_free(patient, 1, 1)
 
 
 async def test_a_slot_for_whoever_has_just_left_goes_to_the_next() -> None:

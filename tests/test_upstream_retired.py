@@ -42,6 +42,26 @@ async def test_no_request_follows_an_ambiguous_response(engine: str) -> None:
             assert upstream.last.connection not in doubted
 
 
+BAD_WITH_AN_END = {
+    "status": b"HTTP/1.1 700 Odd\r\nContent-Length: 0\r\n\r\n",
+    "headers": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", BAD_WITH_AN_END)
+async def test_a_bad_response_with_a_known_end_costs_nobody_a_connection(case: str) -> None:
+    """A status or headers that are not relayed leave no doubt of what follows: it is used again."""
+    async with fault_upstream() as upstream, opened("pyreqwest", upstream.origin) as room:
+        upstream.on("/bad", faults.raw(BAD_WITH_AN_END[case]))
+        for _ in range(10):
+            with pytest.raises(failures.BadUpstreamResponse):
+                await fetch(room, outbound(b"/bad"))
+            assert (await fetch(room))[2] == b"hello"
+        assert len(upstream.requests) == 20
+        # A connection may be given back a moment later than its response was closed.
+        assert upstream.connections < 10
+
+
 @both_engines
 async def test_what_is_under_way_goes_on(engine: str) -> None:
     """A body that streams on another connection is not cut where one connection is given up."""

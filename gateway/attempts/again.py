@@ -1,6 +1,5 @@
 """Which failures are tried again: what cannot run twice by it, and nothing else. Never by status."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,39 +14,45 @@ SAFE: Final = frozenset({"GET", "HEAD"})
 
 UNREACHABLE: Final = "unreachable"
 STALE: Final = "stale_connection"
-
-
-def reason_to_repeat(
-    error: BaseException,
-    *,
-    method: str,
-    body: bytes | Upload | None,
-    tried: Sequence[Attempt],
-    keeps_connections: bool,
-) -> str | None:
-    """Why the last of the attempts `tried`, which failed with `error`, may be made again; None where not.
-
-    `unreachable`: nothing was sent, and nothing of the body is gone. `stale_connection`: a read got no
-    answer, which is what a kept connection looks like when the upstream has closed it meanwhile; twice is no
-    accident.
-    """
-    if isinstance(error, failures.UpstreamUnreachable):
-        return UNREACHABLE if not isinstance(body, Upload) or body.untouched else None
-    if not isinstance(error, failures.UpstreamConnectionLost) or isinstance(body, Upload):
-        return None
-    before = any(attempt.error_type == error.code for attempt in tried[:-1])
-    return STALE if keeps_connections and method in SAFE and not before else None
+TOKEN: Final = "token"  # noqa: S105 - a reason, not a secret
+REASONS: Final = (TOKEN, UNREACHABLE, STALE)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A failure that is tried again, within what is left of the request's time."""
+    """Why an attempt is made again, within what is left of the request's time."""
 
-    error: failures.GatewayError
-    until: float = math.inf
+    reason: str
+    """One of `REASONS`."""
+    until: float
     """When that time is over, on the clock of attempts."""
+    error: failures.GatewayError | None = None
+    """The failure that stays the answer where there can be no other attempt; none of a token refused."""
 
     @property
     def left(self) -> float:
         """Seconds that are left."""
         return self.until - time.perf_counter()
+
+
+def repeat_after(
+    error: BaseException,
+    *,
+    method: str,
+    body: bytes | Upload | None,
+    tried: Sequence[Attempt],
+    until: float,
+) -> Repeat | None:
+    """How the last of the attempts `tried`, which failed with `error`, may be made again; None where not.
+
+    `unreachable`: nothing was sent, and nothing of the body is gone. `stale_connection`: a read got no whole
+    head, and its connection may have been a kept one that the upstream had closed meanwhile; twice is no
+    accident.
+    """
+    if isinstance(error, failures.UpstreamUnreachable):
+        unsent = not isinstance(body, Upload) or body.untouched
+        return Repeat(UNREACHABLE, until, error) if unsent else None
+    if not isinstance(error, failures.KeptConnectionLost) or isinstance(body, Upload):
+        return None
+    before = any(attempt.error_type == error.code for attempt in tried[:-1])
+    return Repeat(STALE, until, error) if method in SAFE and not before else None

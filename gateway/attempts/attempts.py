@@ -6,19 +6,18 @@ that nothing runs twice by it: while the budget lasts, and within the time of th
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from gateway import failures, headers
-from gateway.attempts.again import STALE, Repeat, reason_to_repeat
+from gateway.attempts.again import STALE, TOKEN, Repeat, repeat_after
 from gateway.attempts.app_side import AppSide, Turn
 from gateway.attempts.round_trip import RoundTrip, Told
-from gateway.deadline import within
 from gateway.downstream import Upload
-from gateway.exchange import Attempt, Exchange
+from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.resilience import Retries
 from gateway.spans import ServerSpan
 from gateway.tokens import Token, Tokens, claims_asked_for
@@ -48,19 +47,15 @@ class Attempts:
         Raises CircuitOpen, what tokens and upstream raise, or what went wrong with the app's body while it
         was sent.
         """
+        self.check()
         body = await downstream.body()
-        self.told.circuit.check()
         first = len(exchange.attempts)
         repeat: Repeat | None = None
         while True:
-            token = await self.token(downstream)
-            if turn is not None:
-                await turn()
-                # The wait may have been long; what is valid now costs nothing to ask for.
-                token = await self.token(downstream)
-            if repeat is not None and repeat.left <= 0:
-                raise repeat.error
-            trip = self._begin(exchange, span, token, body)
+            token, entry = await self._ready(downstream, turn, repeat)
+            trip = self._begin(exchange, span, token, body, entry)
+            if repeat is not None:
+                self.told.metrics.retried(repeat.reason)
             try:
                 trip.answered(response := await self._send(trip, downstream, repeat))
                 renewed = await self._renewed(trip, response, downstream, first)
@@ -75,17 +70,59 @@ class Attempts:
             if not renewed:
                 return trip
             await trip.__aexit__(None, None, None)
-            self.told.metrics.retried("token")
-            repeat = None
+            repeat = Repeat(TOKEN, self._until(exchange, first))
+
+    def check(self) -> None:
+        """Raise CircuitOpen or Overloaded where a request that came now would not be sent.
+
+        Before anything is waited for in vain, the app's body first of all.
+        """
+        self.told.circuit.check()
+        self.upstream.slots.check()
+
+    def sent(self, exchange: Exchange, traced: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        """The headers that go upstream, all but the credential; `traced` are those of the trace."""
+        return headers.to_upstream(
+            exchange.headers,
+            drop=self.ending_here,
+            host=self.authority,
+            identity=exchange.route.pages or exchange.route.job_kind is not None,
+            add=traced,
+        )
 
     async def token(self, downstream: AppSide) -> Token | None:
         """A valid token; None where the gateway owns none. Raises TokenUnavailable."""
         return None if self.tokens is None else await downstream.race(self.tokens.current(), unsent=True)
 
+    async def _ready(
+        self, downstream: AppSide, turn: Turn | None, repeat: Repeat | None
+    ) -> tuple[Token | None, int]:
+        """The token and the circuit's entry for an attempt whose turn it is.
+
+        What stands in the way of a repeat is no answer to the request: then the failure before it is.
+        """
+        try:
+            token = await self.token(downstream)
+            if turn is not None:
+                await turn()
+                # The wait may have been long; what is valid now costs nothing to ask for.
+                token = await self.token(downstream)
+            if repeat is not None:
+                _check_time(repeat)
+            return token, self.told.circuit.enter()
+        except failures.GatewayError as error:
+            if repeat is None or repeat.error is None:
+                raise
+            raise repeat.error from error
+
     def _begin(
-        self, exchange: Exchange, span: ServerSpan, token: Token | None, body: bytes | Upload | None
+        self,
+        exchange: Exchange,
+        span: ServerSpan,
+        token: Token | None,
+        body: bytes | Upload | None,
+        entry: int,
     ) -> RoundTrip:
-        entry = self.told.circuit.enter()
         attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
         if not exchange.attempts:
             self.retries.requested(attempt.started)
@@ -94,10 +131,14 @@ class Attempts:
 
     async def _send(self, trip: RoundTrip, downstream: AppSide, repeat: Repeat | None) -> Response:
         exchange = trip.exchange
-        call = self.upstream.round_trip(self._outbound(trip), query=exchange.route.template == "/query")
+        call = self.upstream.round_trip(
+            self._outbound(trip),
+            query=exchange.route.template == "/query",
+            longest=math.inf if repeat is None else repeat.left,
+        )
         began, waited = time.perf_counter(), exchange.app_wait
         try:
-            return await downstream.race(call if repeat is None else _until(repeat, call))
+            return await downstream.race(call)
         finally:
             exchange.upstream_wait += time.perf_counter() - began - (exchange.app_wait - waited)
 
@@ -106,13 +147,7 @@ class Attempts:
         return Outbound(
             method=exchange.method,
             target=exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
-            headers=headers.to_upstream(
-                exchange.headers,
-                drop=self.ending_here,
-                host=self.authority,
-                identity=exchange.route.pages or exchange.route.job_kind is not None,
-                add=trip.span.headers,
-            ),
+            headers=self.sent(exchange, trip.span.headers),
             body=trip.body,
             authorization=None if trip.token is None else b"Bearer " + trip.token.value.encode("ascii"),
         )
@@ -133,24 +168,20 @@ class Attempts:
         """What to try again, after a pause; None where the failure is the answer. Raises ClientLeft."""
         exchange = trip.exchange
         tried = exchange.attempts[first:]
-        reason = reason_to_repeat(
-            error,
-            method=exchange.method,
-            body=trip.body,
-            tried=tried,
-            keeps_connections=self.upstream.engine.keeps_connections,
-        )
-        if reason is None or not isinstance(error, failures.GatewayError):
+        until = self._until(exchange, first)
+        repeat = repeat_after(error, method=exchange.method, body=trip.body, tried=tried, until=until)
+        if repeat is None:
             return None
         # A connection that died is no reason to wait: the next one is new.
-        pause = 0.0 if reason == STALE else self.retries.pause(len(tried))
-        repeat = Repeat(error, tried[0].started + self.longest)
+        pause = 0.0 if repeat.reason == STALE else self.retries.pause(len(tried))
         if repeat.left <= pause or not self.told.circuit.passes or not self.retries.granted(len(tried)):
             return None
         if pause:
             await self._rest(exchange, downstream, pause)
-        self.told.metrics.retried(reason)
         return repeat
+
+    def _until(self, exchange: Exchange, first: int) -> float:
+        return exchange.attempts[first].started + self.longest
 
     async def _rest(self, exchange: Exchange, downstream: AppSide, pause: float) -> None:
         """Wait before the next attempt, for as long as the client is there; the time is the upstream's."""
@@ -161,10 +192,6 @@ class Attempts:
             exchange.upstream_wait += time.perf_counter() - began
 
 
-async def _until(repeat: Repeat, call: Coroutine[Any, Any, Response]) -> Response:
-    try:
-        return await within(max(0.0, repeat.left), call)
-    except TimeoutError:
-        raise failures.UpstreamTimeout(
-            "The upstream did not answer in time (upstream.timeout.head_total)."
-        ) from None
+def _check_time(repeat: Repeat) -> None:
+    if repeat.left <= 0:
+        raise failures.UpstreamTimeout("The request's time is over (upstream.timeout.head_total).")

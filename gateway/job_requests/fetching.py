@@ -10,7 +10,7 @@ from gateway import bodies, headers
 from gateway.attempts import Attempts, RoundTrip, Turn
 from gateway.exchange import Exchange
 from gateway.jobs import JobObserver
-from gateway.jobs.reads import ReadAnswer
+from gateway.jobs.reads import ReadAnswer, ReadKey, read_key
 from gateway.metrics import Metrics
 from gateway.spans import ServerSpan
 
@@ -41,6 +41,11 @@ class Fetching:
     observer: JobObserver
     metrics: Metrics
     cap: int
+
+    def key(self, exchange: Exchange) -> ReadKey | None:
+        """What tells the read from others, by all that it would send; None where it cannot be shared."""
+        traced = [pair for pair in exchange.headers if pair[0] in headers.TRACE]
+        return read_key(exchange, self.attempts.sent(exchange, traced))
 
     async def fetch(self, exchange: Exchange, span: ServerSpan, turn: Turn | None) -> ReadAnswer:
         """One read; `exchange` is its own record, `span` the one above its client spans.

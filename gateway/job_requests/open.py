@@ -85,7 +85,7 @@ async def open_jobs(
 
 
 def _ended_well(store: Store) -> bool:
-    """Whether the gateway before this one ended in good order, its its spans exported."""
+    """Whether the gateway before this one ended in good order, its spans exported."""
     told = store.load(_RUN)
     store.remove(_RUN, _ENDED)
     return _ENDED in told

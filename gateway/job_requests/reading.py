@@ -12,7 +12,7 @@ from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Priority
-from gateway.jobs.reads import BYPASS, Caller, Given, ReadAnswer, ReadKey, SharedReads, Unshared, read_key
+from gateway.jobs.reads import BYPASS, Caller, Given, ReadAnswer, ReadKey, SharedReads, Unshared
 from gateway.metrics import Metrics
 from gateway.spans import ServerSpan
 
@@ -33,7 +33,7 @@ class JobReads:
     ) -> AnswerAtHand | RoundTrip:
         """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
         deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
-        key = read_key(exchange) if self.shared is not None else None
+        key = self.fetching.key(exchange) if self.shared is not None else None
         if key is not None and self.shared is not None:
             with suppress(Unshared):
                 return await self._given(self.shared, key, exchange, span, downstream)

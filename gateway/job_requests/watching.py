@@ -9,7 +9,7 @@ from gateway.exchange import Exchange
 from gateway.job_requests.fetching import UNATTENDED, Fetching
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority, ReadOutcome, WatchRead
-from gateway.jobs.reads import Caller, ReadAnswer, SharedReads, Unshared, read_key
+from gateway.jobs.reads import Caller, ReadAnswer, SharedReads, Unshared
 from gateway.jobs.writes import DEFAULT_API_VERSION
 from gateway.spans import ServerSpan, Spans
 
@@ -61,7 +61,7 @@ class WatcherReads:
 
         # As for the apps: who has no token must not hold a turn that goes once one comes.
         await self.fetching.attempts.token(UNATTENDED)
-        key = read_key(exchange)
+        key = self.fetching.key(exchange)
         if self.shared is not None and key is not None:
             given = await self.shared.answer(key, Caller(exchange, fetch, Priority.WATCH, _PATIENCE))
             answer = given.answer

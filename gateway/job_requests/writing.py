@@ -15,7 +15,7 @@ from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.reads import SharedReads
 from gateway.jobs.stores import Store
-from gateway.jobs.writes import Claim, Fingerprint, WritesOnce, fingerprint, operation_id
+from gateway.jobs.writes import Claim, Fingerprint, WritesOnce, can_be_told, fingerprint, operation_id
 from gateway.spans import ServerSpan
 
 
@@ -38,6 +38,9 @@ class JobWrites:
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream
     ) -> AnswerAtHand | RoundTrip:
         """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
+        if self.once is None or not can_be_told(exchange):
+            # The others may have been sent before, and their answer be at hand: only the body tells.
+            self.attempts.check()
         body = await downstream.body()
         self._inject(exchange)
         mark = None

@@ -92,12 +92,15 @@ class Breaker:
         """Begin an attempt: what `answered` and `ended` want to be given of it. Raises CircuitOpen.
 
         While the circuit is half open this attempt is the probe. The next one may go when this one has ended
-        unanswered, or has had no answer for `open_for`: it may be a request that takes long.
+        unanswered, or has had no answer for as long as the circuit was open before it: it may be a request
+        that takes long. Each one that is overdue doubles that time, as one that failed does.
         """
         if not self._closed:
             self.check()
+            if self._probing:
+                self._failed_probes += 1
             self._probing = True
-            self._next_probe = self._clock() + self._rules.open_for
+            self._next_probe = self._clock() + self._wait()
         return self._period
 
     def answered(self, entry: int, status: int) -> None:
@@ -160,10 +163,13 @@ class Breaker:
             told = f"The circuit to the upstream stays open: a probe failed with {attempt.error_type}."
             self._open(logging.INFO, told)
 
-    def _open(self, level: int, told: str) -> None:
+    def _wait(self) -> float:
+        """Seconds from one probe to the next."""
         base = self._rules.open_for
-        longest = max(LONGEST_OPEN, base)
-        wait = min(longest, base * 2.0 ** min(self._failed_probes, _DOUBLINGS))
+        return min(max(LONGEST_OPEN, base), base * 2.0 ** min(self._failed_probes, _DOUBLINGS))
+
+    def _open(self, level: int, told: str) -> None:
+        wait = self._wait()
         wait *= self._chance.uniform(1 - _JITTER, 1 + _JITTER)
         self._closed = self._probing = False
         self._period += 1

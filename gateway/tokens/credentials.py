@@ -87,9 +87,14 @@ def _client_secret(who: Identity, options: Options) -> AsyncSupportsTokenInfo:
 
 def _certificate(who: Identity, options: Options) -> AsyncSupportsTokenInfo:
     path = who.need("certificate_file", "AZURE_CLIENT_CERTIFICATE_PATH", who.certificate)
-    return azure.CertificateCredential(
-        **who.principal(), certificate_path=path, password=who.password or None, **who.authority, **options
-    )
+    password = who.password or None
+    try:
+        return azure.CertificateCredential(
+            **who.principal(), certificate_path=path, password=password, **who.authority, **options
+        )
+    except TypeError as error:
+        # That is how cryptography says that there is no password for an encrypted key, or one for a plain key.
+        raise ValueError("the certificate's key and its password do not fit") from error
 
 
 def _workload_identity(who: Identity, options: Options) -> AsyncSupportsTokenInfo:

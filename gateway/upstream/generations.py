@@ -50,6 +50,7 @@ class Generations(Generic[Client]):
         self._timers = timers
         self._chance = chance
         self._client = build()
+        self._used = False
         self._retired: Client | None = None
         self._due: Any = None
         self._renewing: asyncio.Task[None] | None = None
@@ -61,6 +62,16 @@ class Generations(Generic[Client]):
             age = self._age * (1 - _JITTER * self._chance())
             self._due = timers.call_at(timers.time() + age, self._begin)
         return self._client
+
+    @property
+    def used(self) -> bool:
+        """Whether the client in use has had an answer, and so may keep a connection."""
+        return self._used
+
+    def note_used(self, client: Client) -> None:
+        """`client` has had an answer."""
+        if client is self._client:
+            self._used = True
 
     def retire(self, client: Client) -> None:
         """Let no further request use `client`: what one of its connections carries is in doubt."""
@@ -85,7 +96,7 @@ class Generations(Generic[Client]):
     async def _renew(self) -> None:
         try:
             self._client = await asyncio.to_thread(self._build)
-            self._retired = None
+            self._used, self._retired = False, None
         except Exception as error:  # noqa: BLE001 - such as a CA file that is just being replaced
             _log.warning("upstream client not renewed", extra={"reason": str(error)})
         finally:

@@ -1,11 +1,13 @@
 """The pure Python engine: httpcore, which is httpx's transport, without keep-alive.
 
 httpcore hands bytes left over after a response to the next request on the connection, which in a proxy
-belongs to another caller; so no connection is used twice. Whether anything was sent is read from httpcore's
-trace of the connection, never from the class of an exception.
+belongs to another caller; so no connection is used twice, and no pool either. Whether anything was sent is
+read from httpcore's trace of the connection, never from the class of an exception.
 """
 
 import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,29 +25,47 @@ class HttpxEngine:
     """Sends to one origin, each time over a new connection."""
 
     name = "httpx"
-    keeps_connections = False
 
     def __init__(
-        self, origin: str, *, connect_timeout: float, tls: ssl.SSLContext, proxy: str | None, slots: int
+        self, origin: str, *, connect_timeout: float, tls: ssl.SSLContext, proxy: str | None
     ) -> None:
         self._origin = httpcore.URL(origin)
         self._timeout = {"connect": connect_timeout, "read": None, "write": None, "pool": None}
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            proxy=_proxy(proxy) if proxy else None,
-            max_connections=slots,
-            max_keepalive_connections=0,
-            network_backend=Wire(),
-        )
+        self._tls = tls
+        self._proxy = _proxy(proxy) if proxy else None
+        self._open: set[httpcore.AsyncConnectionPool] = set()
 
     async def send(self, request: Outbound) -> EngineResponse:
         """As `Engine.send`."""
         connection = _Trace()
+        pool = self._pool()
         try:
-            response = await self._pool.handle_async_request(self._build(request, connection))
+            response = await pool.handle_async_request(self._build(request, connection))
         except _BROKEN as error:
+            await self._close(pool)
             raise _failure(error, sent=connection.sent) from error
-        return _HttpxStream(response)
+        except BaseException:
+            await self._close(pool)
+            raise
+        return _HttpxStream(response, partial(self._close, pool))
+
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """A pool for one request: httpcore (1.0.9) keeps a connection for good in a pool whose request was
+        cancelled between its connect and its first byte, until the pool has no room for another.
+        """
+        pool = httpcore.AsyncConnectionPool(
+            ssl_context=self._tls,
+            proxy=self._proxy,
+            max_connections=1,
+            max_keepalive_connections=0,
+            network_backend=Wire(),
+        )
+        self._open.add(pool)
+        return pool
+
+    async def _close(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._open.discard(pool)
+        await pool.aclose()
 
     def _build(self, request: Outbound, connection: "_Trace") -> httpcore.Request:
         request.check_target()
@@ -70,7 +90,8 @@ class HttpxEngine:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        for pool in tuple(self._open):
+            await self._close(pool)
 
 
 def _proxy(url: str) -> httpcore.Proxy:
@@ -94,12 +115,13 @@ class _Trace:
 
 
 class _HttpxStream:
-    __slots__ = ("_pieces", "_response", "headers", "status")
+    __slots__ = ("_close", "_pieces", "_response", "headers", "status")
 
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, close: Callable[[], Awaitable[None]]) -> None:
         self.status = response.status
         self.headers = [(name.lower(), value) for name, value in response.headers]
         self._response = response
+        self._close = close
         self._pieces = response.aiter_stream()
 
     async def read(self) -> bytes | None:
@@ -111,7 +133,10 @@ class _HttpxStream:
             ) from error
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            await self._close()
 
     async def discard(self) -> None:
         await self.aclose()

@@ -37,7 +37,6 @@ def _engine(settings: UpstreamSettings, origin: str, version: str) -> Engine:
             connect_timeout=settings.timeout.connect,
             tls=tls,
             proxy=settings.proxy,
-            slots=settings.max_connections,
         )
     build = partial(build_client, settings, user_agent=f"adt-gateway/{version}")
     return PyreqwestEngine(origin, Generations(build, age=settings.connection_age))

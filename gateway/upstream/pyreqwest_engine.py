@@ -29,7 +29,6 @@ class PyreqwestEngine:
     """Sends to one origin, over kept connections."""
 
     name = "pyreqwest"
-    keeps_connections = True
 
     def __init__(self, origin: str, clients: Generations[Client]) -> None:
         self._origin = origin
@@ -43,13 +42,13 @@ class PyreqwestEngine:
             request.body if request.body is None or isinstance(request.body, bytes) else _Body(request.body)
         )
         await self._clients.settled()
-        client = self._clients.current()
+        client, kept = self._clients.current(), self._clients.used
         stream = self._build(client, request, body)
         opening = asyncio.ensure_future(stream.__aenter__())
         try:
             response = await asyncio.shield(opening)
         except PyreqwestError as error:
-            fail(error)
+            fail(error, kept=kept)
         except asyncio.CancelledError:
             if isinstance(body, _Body):
                 body.dropped = True
@@ -66,6 +65,7 @@ class PyreqwestEngine:
             raise failures.BadUpstreamResponse(
                 "A response header has bytes outside ASCII.", inner="HeaderEncoding"
             ) from None
+        self._clients.note_used(client)
         left = announced(request.method, response.status, headers)
         return PyreqwestStream(response, headers, left, stream, partial(self._clients.retire, client))
 

@@ -22,8 +22,12 @@ _NOT_HTTP = (
 )
 
 
-def fail(error: PyreqwestError) -> NoReturn:
-    """Raise UpstreamUnreachable, BadUpstreamResponse or UpstreamConnectionLost for a request that failed."""
+def fail(error: PyreqwestError, *, kept: bool = False) -> NoReturn:
+    """Raise UpstreamUnreachable, BadUpstreamResponse or UpstreamConnectionLost for a request that failed.
+
+    `kept` says that there may have been a kept connection for it. Hyper does not tell whether it took one,
+    nor whether a part of the head came.
+    """
     causes = _causes(error)
     if _NOT_SENT in causes:
         raise failures.UpstreamUnreachable(
@@ -32,7 +36,8 @@ def fail(error: PyreqwestError) -> NoReturn:
     last = causes[-1] if causes else ""
     if any(mark in last for mark in _NOT_HTTP):
         raise failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.") from error
-    raise failures.UpstreamConnectionLost(
+    lost = failures.KeptConnectionLost if kept else failures.UpstreamConnectionLost
+    raise lost(
         "The connection to the upstream broke before it answered; the request may have been processed."
     ) from error
 

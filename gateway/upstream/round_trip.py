@@ -1,6 +1,7 @@
 """Deadlines around an engine, the same for every engine; a slot is held from the start to the close."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from gateway.exchange import RawHeaders
 from gateway.upstream.slots import Slots
 
 _STATUSES = range(200, 600)
+_STATUSES_WITH_AN_END = range(200, 1000)
+"""After a response with another status the connection may carry anything (RFC 9110, section 15.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,13 @@ class Engine(Protocol):
     """An HTTP client that adds nothing, follows nothing, decodes nothing and keeps no cookies."""
 
     name: str
-    keeps_connections: bool
-    """Whether a request may go out on a connection that was used before, and may have died since."""
 
     async def send(self, request: Outbound) -> EngineResponse:
         """Send and wait for the final response head.
 
-        Raises UpstreamUnreachable only on evidence that nothing was sent; UpstreamConnectionLost,
-        BadUpstreamResponse or RequestInvalid otherwise.
+        Raises UpstreamUnreachable only on evidence that nothing was sent; KeptConnectionLost only where a
+        connection may have been kept for it; UpstreamConnectionLost, BadUpstreamResponse or RequestInvalid
+        otherwise.
         """
 
     async def aclose(self) -> None:
@@ -103,24 +105,30 @@ class Upstream:
         self.slots = slots
         self._deadlines = deadlines
 
-    async def round_trip(self, request: Outbound, *, query: bool = False) -> Response:
+    async def round_trip(
+        self, request: Outbound, *, query: bool = False, longest: float = math.inf
+    ) -> Response:
         """Send the request and wait for the response head; `query` grants the longer time of POST /query.
 
-        Raises Overloaded when no slot became free, UpstreamTimeout, and what the engine raises.
+        All of it takes at most `longest` seconds. Raises Overloaded when no slot became free,
+        UpstreamTimeout, and what the engine raises.
         """
-        await self.slots.take()
+        loop = asyncio.get_running_loop()
+        over = loop.time() + longest
+        await self.slots.take(longest)
         try:
-            response = await self._send(request, query=query)
+            response = await self._send(request, query=query, longest=over - loop.time())
         except BaseException:
             self.slots.give_back(request.leftover)
             raise
         return _Slotted(response, self.slots, self._deadlines.read_idle)
 
-    async def _send(self, request: Outbound, *, query: bool) -> Response:
+    async def _send(self, request: Outbound, *, query: bool, longest: float) -> Response:
         times = self._deadlines
+        total = min(times.head_total, longest)
         first_byte = times.query_first_byte if query else times.first_byte
         upload = None if request.body is None or isinstance(request.body, bytes) else request.body
-        start = times.head_total if upload else min(first_byte, times.head_total)
+        start = total if upload else min(first_byte, total)
         rearm = None
         try:
             async with asyncio.timeout(start) as timer:
@@ -151,10 +159,13 @@ async def _checked(response: EngineResponse) -> Response:
     problem = headers.response_problem(response.headers)
     if problem is None and response.status not in _STATUSES:
         problem = "a status outside 200 to 599"
-    if problem is not None:
+    if problem is None:
+        return response
+    if headers.framing_problem(response.headers) is None and response.status in _STATUSES_WITH_AN_END:
+        await response.aclose()
+    else:
         await response.discard()
-        raise failures.BadUpstreamResponse(f"The upstream's response is ambiguous: {problem}.")
-    return response
+    raise failures.BadUpstreamResponse(f"The upstream's response is ambiguous: {problem}.")
 
 
 class _Slotted:

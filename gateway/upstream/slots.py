@@ -7,6 +7,7 @@ one that was handed to a request that has just been cancelled goes on to the nex
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 
 from gateway import failures
@@ -39,8 +40,11 @@ class Slots:
                 retry_after=_AGAIN_AFTER,
             )
 
-    async def take(self) -> None:
-        """Take a slot, in the order of arrival. Raises Overloaded: at once, or after `wait` seconds."""
+    async def take(self, longest: float = math.inf) -> None:
+        """Take a slot, in the order of arrival. Raises Overloaded: at once, or after `wait` seconds.
+
+        A request that has less time waits at most `longest` seconds.
+        """
         if self._free:
             self._free -= 1
             return
@@ -48,7 +52,7 @@ class Slots:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._queue[turn] = None
-        timer = loop.call_later(self._wait, self._turn_away, turn)
+        timer = loop.call_later(min(self._wait, longest), self._turn_away, turn)
         try:
             await turn
         except asyncio.CancelledError:

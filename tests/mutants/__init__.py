@@ -5,6 +5,7 @@
     edit.py         one mutant
     sandbox.py      a process of its own for a mutant that an import meets
     nest.py         many mutants of function bodies in one process
+    libraries.py    what these processes share
     campaign.py     which tests each mutant meets, and what became of it
     report.py       shares, the list of survivors, what fails the command
     survivors.toml  the mutants that live, each with the reason

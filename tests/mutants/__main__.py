@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, default=ROOT / "bench-results" / "mutants.json")
     asked = parser.parse_args()
+    # Asked to stop, the copy and the processes go as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     listed, wrong, summaries = report.reasons(), [], []
     _say(_COLUMNS.format(*_TOLD, "share", "seconds"))
     with copied_tree() as tree:

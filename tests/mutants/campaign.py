@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from tests.mutants.edit import Edit
 from tests.mutants.nest import NOT_HERE, TIMEOUT, Job, hatch
-from tests.mutants.sandbox import LIBRARIES, Mutant, judge, survey
+from tests.mutants.sandbox import Mutant, judge, survey
 from tests.mutants.statements import edits_of
 from tests.mutants.targets import ROOT, sources_of, tests_of
 
@@ -100,7 +100,7 @@ class Campaign:
         self._tree = tree
         self._workers = workers
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(LIBRARIES))
+        self._context.set_forkserver_preload(["tests.mutants.libraries"])
 
     def fates(self, target: str) -> Iterator[Fate]:
         """What became of each mutant of the target, as it becomes known."""

@@ -52,18 +52,26 @@ class _Nest:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        functions = [thing for thing in gc.get_objects() if isinstance(thing, types.FunctionType)]
+        # What is there before a fork is left alone by the collector, so that memory stays shared.
+        gc.freeze()
         while (job := self._asker.recv()) is not None:
             child = os.fork()
             if child == 0:
                 os.setpgid(0, 0)
-                os._exit(_run(session, [items[test] for test in job.chosen], job.mutant))
+                os._exit(_run(session, [items[test] for test in job.chosen], job.mutant, functions))
             self._asker.send(_outcome(child, job.limit))
         return True
 
 
-def _run(session: pytest.Session, items: Sequence[pytest.Item], mutant: Mutant) -> int:
+def _run(
+    session: pytest.Session,
+    items: Sequence[pytest.Item],
+    mutant: Mutant,
+    functions: Sequence[types.FunctionType],
+) -> int:
     try:
-        exchange(mutant)
+        exchange(mutant, functions)
     except ValueError:
         return NOT_HERE
     for item, following in zip(items, [*items[1:], None], strict=True):
@@ -87,13 +95,13 @@ def _outcome(child: int, limit: float) -> int:
     return os.waitstatus_to_exitcode(status) if over else TIMEOUT
 
 
-def exchange(mutant: Mutant) -> None:
-    """Give every function of the module the mutant's code; raises ValueError where that is impossible."""
+def exchange(mutant: Mutant, functions: Sequence[types.FunctionType]) -> None:
+    """Give those of the module the mutant's code; raises ValueError where that is impossible."""
     old = _codes(compile(mutant.path.read_text(), mutant.path, "exec", dont_inherit=True))
     new = _codes(compile(mutant.source, mutant.path, "exec", dont_inherit=True))
     others = [(code, new[name]) for name, code in old.items() if name in new and code != new[name]]
-    for function in gc.get_objects():
-        if isinstance(function, types.FunctionType) and function.__code__.co_filename == str(mutant.path):
+    for function in functions:
+        if function.__code__.co_filename == str(mutant.path):
             for code, other in others:
                 if function.__code__ == code:
                     function.__code__ = other

@@ -58,9 +58,14 @@ def _all_changes(pattern: str) -> Iterator[Change]:
         old = token[0]
         for new in _instead(token):
             changed = pattern[: token.start()] + new + pattern[token.end() :]
-            yield Change(changed, f"{old} -> {new or 'nothing'} at {token.start()}")
+            yield Change(changed, _shown(f"{old} -> {new or 'nothing'} at {token.start()}"))
     for start, end in _branches(tokens, len(pattern)) if _compiles(pattern) else ():
-        yield Change(pattern[:start] + pattern[end:], f"without {pattern[start:end]} at {start}")
+        yield Change(pattern[:start] + pattern[end:], _shown(f"without {pattern[start:end]} at {start}"))
+
+
+def _shown(text: str) -> str:
+    """Characters that do not print as escapes, so that the list of survivors can hold them."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _instead(token: re.Match[str]) -> Iterator[str]:

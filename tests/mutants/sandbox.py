@@ -21,27 +21,6 @@ from typing import Any
 
 import pytest
 
-LIBRARIES = (
-    "_pytest.runner",
-    "hypothesis.strategies",
-    "pytest_asyncio.plugin",
-    "azure.identity.aio",
-    "aiohttp",
-    "cryptography.x509",
-    "httpx",
-    "msgspec",
-    "opentelemetry.sdk.trace.export",
-    "prometheus_client",
-    "pydantic",
-    "pyreqwest.client",
-    "requests",
-    "starlette.applications",
-    "structlog",
-    "trustme",
-    "uvicorn",
-)
-"""What is worth having imported before the fork."""
-
 _MEMORY = 6 << 30
 """Bytes of address space: a mutant that never stops collecting must not take the machine with it."""
 _ARGUMENTS = (

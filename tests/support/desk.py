@@ -24,7 +24,7 @@ def read_of(
 
 
 def key_of(exchange: Exchange) -> ReadKey:
-    key = read_key(exchange)
+    key = read_key(exchange, exchange.headers)
     assert key is not None
     return key
 

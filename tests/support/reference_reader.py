@@ -59,7 +59,8 @@ def read_all(data: bytes) -> tuple[list[Request], Ending]:
             return out, stop.ending
         out.append(request)
         options = b",".join(request.values(b"connection")).lower().split(b",")
-        if old or request.values(b"upgrade") or b"close" in {option.strip(b" \t") for option in options}:
+        tunnel = [value.lower() for value in request.values(b"upgrade")] not in ([], [b"h2c"])
+        if old or tunnel or b"close" in {option.strip(b" \t") for option in options}:
             return out, Ending.LAST
     return out, Ending.DONE
 

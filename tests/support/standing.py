@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 PATIENCE_VARIABLE = "ADT_TESTS_PATIENCE"
-PATIENCE = float(os.environ.get(PATIENCE_VARIABLE, "5"))
+PATIENCE = float(os.environ.get(PATIENCE_VARIABLE, "10"))
 """Seconds within which what a test began must have ended."""
 JUMP = 64 * 1_048_576
 """Bytes by which one test may make the process grow; first imports take most of it."""

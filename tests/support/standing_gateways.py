@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.config import Settings
+from tests.support.standing import PATIENCE
 from tests.support.standing_secrets import SECRETS, secrets_of
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 PAGES = ("/livez", "/readyz?verbose", "/metrics", "/api/status", "/api/jobs")
 """What the admin listener tells; the first says that it is alive. The page shows what `/api/status` has."""
-GUARD = 10.0
-"""Seconds after which a gateway that does not answer is taken as dead."""
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +54,7 @@ class Watched:
         """Whether both listeners answer. Neither is sent a request, which would be counted."""
         addresses = [self.gateway.data, self.gateway.admin]
         try:
-            async with asyncio.timeout(GUARD):
+            async with asyncio.timeout(PATIENCE):
                 for address in addresses:
                     await _ends_with_us(address)
         except (OSError, TimeoutError) as error:
@@ -68,7 +67,7 @@ class Watched:
         if self.stopped:
             return
         try:
-            async with asyncio.timeout(GUARD):
+            async with asyncio.timeout(PATIENCE):
                 told = await _pages(self.gateway.admin, PAGES if SECRETS.armed else PAGES[:1])
         except (OSError, TimeoutError) as error:
             told = repr(error).encode()

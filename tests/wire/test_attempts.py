@@ -97,9 +97,23 @@ async def test_read_is_sent_twice_at_most(
 
     Only where connections are kept can one have died meanwhile: never on httpx.
     """
+    assert (await ask(patience, "/warm")).status == 200
+    upstream.reset()
     upstream.on("/digitaltwins/t1", FAULTS[fault])
     await ask(patience)
     assert len(upstream.requests) == (2 if fault in BEFORE_THE_HEAD and engine == "pyreqwest" else 1)
+
+
+@pytest.mark.parametrize(
+    "fault", ["cut after the request", "reset after the request", "cut in the status line"]
+)
+async def test_read_on_the_first_connection(upstream: FaultUpstream, engine: str, fault: str) -> None:
+    """Before there was any answer no connection is a kept one: a GET that breaks one is sent once."""
+    upstream.on("/digitaltwins/t1", FAULTS[fault])
+    async with running_gateway(upstream.origin, upstream={"engine": engine}) as gateway:
+        answers = [await ask(gateway) for _ in range(3)]
+    assert [answer.status for answer in answers] == [502] * 3
+    assert len(upstream.requests) == 3
 
 
 async def test_kept_connection_that_died(engine: str) -> None:
@@ -128,8 +142,8 @@ async def test_retry_of_a_read_is_counted(upstream: FaultUpstream) -> None:
     """The second attempt shows in the metric and in the log, and the app sees only its answer."""
     upstream.on("/digitaltwins/t1", faults.cut(), faults.reply(200, b"second"))
     async with running_gateway(upstream.origin) as gateway:
+        assert (await ask(gateway, "/warm")).status == 200
         response = await ask(gateway)
         assert await sample(gateway, 'adt_gateway_retries_total{reason="stale_connection"}') == 1
     assert (response.status, response.body) == (200, b"second")
-    [line] = gateway.exchanges()
-    assert line["attempts"] == 2
+    assert [line["attempts"] for line in gateway.exchanges()] == [1, 2]

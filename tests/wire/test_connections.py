@@ -46,7 +46,22 @@ async def test_unreadable_bytes_behind_a_request_do_not_spoil_its_answer(
         assert await client.closed()
 
 
-@pytest.mark.parametrize("protocol", [b"websocket", b"h2c", b"TLS/1.0"])
+async def test_an_offer_of_http_2_is_ignored(gateway: RunningGateway, upstream: FaultUpstream) -> None:
+    """Java and curl make one with each request until it is taken, and keep the connection all the same."""
+    fields = [
+        (b"connection", b"Upgrade, HTTP2-Settings"),
+        (b"upgrade", b"h2c"),
+        (b"http2-settings", b"AAMAAABk"),
+    ]
+    async with connected(gateway) as client:
+        for _ in range(2):
+            await client.send(request(headers=fields))
+            response = await client.response()
+            assert (response.status, response.body) == (200, b"hello")
+    assert not {b"upgrade", b"connection", b"http2-settings"} & set(upstream.last.names)
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"TLS/1.0", b"h2c, websocket", b""])
 async def test_upgrade_is_ignored(gateway: RunningGateway, upstream: FaultUpstream, protocol: bytes) -> None:
     """A request to upgrade is answered as a plain one, is not forwarded as one, and ends its connection."""
     fields = [(b"connection", b"Upgrade"), (b"upgrade", protocol)]

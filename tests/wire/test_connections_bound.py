@@ -15,12 +15,15 @@ from tests.support.certificates import write_certificates
 from tests.support.gateway import RunningGateway, running_gateway, settings_for
 from tests.support.raw import GUARD, RawClient
 from tests.support.upstream import FaultUpstream
-from tests.support.wire import admin, connected, error_of, request
+from tests.support.wire import admin, chunked, connected, error_of, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MOST = 5
 TOLD = 64
+BIG = 8_000_000
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+KEY = "right-key-0123456789"
 
 
 @asynccontextmanager
@@ -106,6 +109,40 @@ async def test_a_flood_is_cut_without_a_word(upstream: FaultUpstream) -> None:
         assert 0 < len(answers) < len(told)
         gate.set()
         assert [(await client.response()).body for client in clients] == [b"held"] * MOST
+
+
+async def test_who_is_refused_and_goes_on_makes_room(upstream: FaultUpstream) -> None:
+    """Strangers who were refused, and whose connections are being closed, keep no caller out."""
+    limits, inbound = {"connections": MOST}, {"keys": {"app": KEY}}
+    async with (
+        running_gateway(upstream.origin, limits=limits, auth={"inbound": inbound}) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(3):
+            for stranger in (strangers := await opened(gateway, stack, MOST)):
+                await stranger.send(b"POST /models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+            assert [(await stranger.response()).status for stranger in strangers] == [401] * MOST
+            for caller in await opened(gateway, stack, MOST):
+                await caller.send(request(headers=[(b"X-Gateway-Key", KEY.encode())]))
+                assert (await caller.response()).status == 200
+
+
+async def test_an_answer_that_is_still_sent_is_not_cut(upstream: FaultUpstream) -> None:
+    """No connection makes room before its app has taken the whole answer; the newest gets 503 then.
+
+    For HTTP/1.0 the gateway collects the answer, so all of it is on its way at once: more than kernels take.
+    """
+    upstream.on("/big", faults.raw(CHUNKED + chunked(b"x" * BIG)))
+    limits = {"connections": 1, "observed_body": BIG}
+    async with running_gateway(upstream.origin, limits=limits) as gateway, AsyncExitStack() as stack:
+        (slow,) = await opened(gateway, stack)
+        await slow.send(b"GET /big HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(GUARD):
+            while not gateway.exchanges():  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.01)
+        (newest,) = await opened(gateway, stack)
+        assert error_of(await newest.response())["code"] == "GatewayOverloaded"
+        assert len((await slow.until_close()).partition(b"\r\n\r\n")[2]) == BIG
 
 
 async def test_a_handshake_that_does_not_come(upstream: FaultUpstream, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def sharing(module_upstream: FaultUpstream) -> AsyncIterator[RunningGatewa
 
 def named(name: str) -> http1.Pairs:
     """The headers of a caller that an upstream may know again."""
-    return [(b"X-Caller", name.encode()), (b"x-ms-client-request-id", name.encode())]
+    return [(b"x-ms-client-request-id", name.encode()), (b"User-Agent", b"app-" + name.encode())]
 
 
 def personal(response: RawResponse) -> tuple[list[bytes], bytes | None]:
@@ -153,6 +153,48 @@ async def _whoever(call: Call) -> None:
     await call.body()
     [credential] = [*call.request.values(b"authorization"), *call.request.values(b"cookie")]
     await faults.reply(200, job(credential.decode()), [JSON])(call)
+
+
+POISONS: dict[str, tuple[http1.Pairs, int]] = {
+    "too large": ([(b"Cookie", b"a" * 20_000)], 400),
+    "user agent too large": ([(b"User-Agent", b"a" * 20_000)], 400),
+    "method override": ([(b"X-HTTP-Method-Override", b"DELETE")], 405),
+    "unknown": ([(b"X-Custom", b"A")], 200),
+}
+
+
+async def _goes_by_headers(call: Call) -> None:
+    """What many servers do: refuse a large head, obey an override, and let a header shape the answer."""
+    await call.body()
+    status, size = 200, sum(len(name) + len(value) for name, value in call.request.headers)
+    if call.request.values(b"x-http-method-override"):
+        status = 405
+    elif size > 16_384:
+        status = 400
+    shape = b"".join(call.request.values(b"x-custom")).decode()
+    await faults.reply(status, job("one", shape=shape), [JSON, (b"Vary", b"X-Custom")])(call)
+
+
+@pytest.mark.parametrize("poison", POISONS)
+async def test_a_leader_harms_only_itself(
+    sharing: RunningGateway, upstream: FaultUpstream, poison: str
+) -> None:
+    """What a caller's headers make of an answer is its own; the others share another."""
+    headers, status = POISONS[poison]
+    target = import_target(f"poisoned-{poison.replace(' ', '-')}")
+    gate = asyncio.Event()
+    upstream.default = faults.gated(gate, _goes_by_headers)
+    [leader] = await crowd(sharing, target, [headers])
+    await upstream.received(1)
+    others = [asyncio.create_task(ask(sharing, target, headers=named(name))) for name in "bcd"]
+    await under_way(sharing, 4)
+    await upstream.received(2)
+    gate.set()
+    assert (await leader).status == status
+    answers = [*await asyncio.gather(*others), await ask(sharing, target, headers=named("e"))]
+    assert {(answer.status, json.loads(answer.body)["shape"]) for answer in answers} == {(200, "")}
+    assert told(answers) == [MISS, COLLAPSED, COLLAPSED, HIT]
+    assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize(("mode", "header"), [("passthrough", b"Authorization"), ("none", b"Cookie")])

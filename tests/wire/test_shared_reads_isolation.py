@@ -46,7 +46,7 @@ class Storm:
 
     async def poll(self, name: str, job_id: str) -> None:
         """Read a job, or leave before it is there."""
-        headers = [(b"X-Caller", name.encode()), (b"x-ms-client-request-id", name.encode())]
+        headers = [(b"x-ms-client-request-id", name.encode())]
         reading = asyncio.create_task(ask(self.gateway, import_target(job_id), headers=headers))
         if self.chance.random() < LEAVE:
             await asyncio.sleep(self.chance.uniform(0, 0.03))

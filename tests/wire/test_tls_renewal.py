@@ -13,7 +13,7 @@ from tests.support.upstream import fault_upstream
 from tests.support.wire import request
 
 GUARD = 30.0
-"""Seconds in which a change must have been seen; it is looked for every five."""
+"""Seconds in which a change must have been taken up, which takes two looks, five seconds apart."""
 
 
 @pytest.mark.slow

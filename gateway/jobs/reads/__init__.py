@@ -1,14 +1,15 @@
 """Shared reads: many callers that ask for the same become one request to the upstream.
 
-request   which reads can be shared, and what makes two of them the same
-answer    what came back, and how it is given to a caller
-shelf     answers kept for a moment, bounded
-flight    one read under way, and the callers that wait for it
-page      the jobs on a page, as the bytes they came in
-gathering reads that wait, and which of them could fly together
-gathering reads that wait, and which of them could fly together
-batch     one list request in place of several reads
-shared    the room's verb
+request       which reads can be shared, and what makes two of them the same
+header_digest what a read says to the upstream besides its target
+answer        what came back, and how it is given to a caller
+shelf         answers kept for a moment, bounded
+flight        one read under way, and the callers that wait for it
+page          the jobs on a page, as the bytes they came in
+gathering     reads that wait, and which of them could fly together
+unlisted      what a list did not show
+batch         one list request in place of several reads
+shared        the room's verb
 """
 
 from gateway.jobs.reads.answer import BYPASS, Given, ReadAnswer, Unshared

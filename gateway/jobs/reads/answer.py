@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from gateway.exchange import Attempt, Exchange, RawHeaders, TraceIds
+from gateway.jobs.reads.header_digest import ECHOED
 
 How = Literal["hit", "collapsed", "batched", "miss"]
 
@@ -19,7 +20,7 @@ _STATUS: Final = {
 
 BYPASS: Final = (b"cache-status", b"adt-gateway; fwd=bypass")
 
-_PERSONAL: Final = frozenset({b"set-cookie", b"x-ms-client-request-id", b"age"})
+_PERSONAL: Final = ECHOED | {b"set-cookie", b"age"}
 """Response headers that are about one caller, or one moment."""
 
 

@@ -22,10 +22,10 @@ class Gathering:
         self._batches: set[asyncio.Task[None]] = set()
         self._unlisted = Unlisted(timers)
 
-    def group(self, exchange: Exchange) -> BatchKey | None:
+    def group(self, exchange: Exchange, headers: bytes) -> BatchKey | None:
         """What the read could be answered with; None where it has to go by itself."""
-        group = batch_key(exchange) if self._on else None
-        return None if group is None or self._unlisted.holds(group.kind, exchange.route.job_id) else group
+        group = batch_key(exchange, headers) if self._on else None
+        return None if group is None or self._unlisted.holds(group, exchange.route.job_id) else group
 
     @contextmanager
     def waiting(self, flight: Flight) -> Iterator[None]:
@@ -41,12 +41,11 @@ class Gathering:
 
     def batch_for(self, flight: Flight) -> Batch | None:
         """A batch of this flight, whose turn it is, and those it could take along; None without any."""
-        group = self._waiting.get(flight.group, ()) if flight.group else ()
-        others = [other for other in group if other.waits]
-        if not others:
+        group = flight.group
+        others = [other for other in self._waiting.get(group, ()) if other.waits] if group else []
+        if group is None or not others:
             return None
-        kind = flight.kind
-        batch = Batch([flight, *others], lambda: self._unlisted.add(kind, None))
+        batch = Batch([flight, *others], lambda: self._unlisted.add(group, None))
         self._batches.add(batch.task)
         batch.task.add_done_callback(self._batches.discard)
         for other in others:
@@ -55,8 +54,9 @@ class Gathering:
 
     def not_shown(self, flight: Flight) -> None:
         """The list did not show the flight's job: it asks by itself, and so do others for a while."""
+        if flight.group is not None:
+            self._unlisted.add(flight.group, flight.exchange.route.job_id)
         flight.group = None
-        self._unlisted.add(flight.kind, flight.exchange.route.job_id)
 
     async def aclose(self) -> None:
         """End every list request."""

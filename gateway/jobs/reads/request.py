@@ -5,9 +5,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from gateway.exchange import Exchange, RawHeaders, Route
-
-_VARYING: Final = (b"accept", b"accept-language", b"max-items-per-page")
-"""Request headers that an answer may depend on."""
+from gateway.jobs.reads.header_digest import header_digest
 
 _ONE_OF_A_KIND: Final = frozenset(
     {
@@ -33,7 +31,8 @@ class ReadKey(NamedTuple):
 
     path: bytes
     query: bytes
-    varying: tuple[bytes | None, ...]
+    headers: bytes
+    """What else the request says to the upstream, from `header_digest`."""
 
 
 class BatchKey(NamedTuple):
@@ -41,11 +40,11 @@ class BatchKey(NamedTuple):
 
     kind: str
     query: bytes
-    varying: tuple[bytes | None, ...]
+    headers: bytes
 
 
-def read_key(exchange: Exchange) -> ReadKey | None:
-    """The key of a read that can be shared; None for any other request.
+def read_key(exchange: Exchange, sent: RawHeaders) -> ReadKey | None:
+    """The key of a read that can be shared; None for any other request. `sent` is what goes upstream.
 
     `Cache-Control: no-cache` (and `no-store`, `max-age=0`, `Pragma`), conditional and range requests ask for
     an answer of the upstream's own (RFC 9111, section 5.2.1).
@@ -55,21 +54,21 @@ def read_key(exchange: Exchange) -> ReadKey | None:
     for name, value in exchange.headers:
         if name in _ONE_OF_A_KIND or (name == b"cache-control" and _FRESH.search(value)):
             return None
-    return ReadKey(exchange.raw_path, exchange.query, _varying(exchange.headers))
+    return ReadKey(exchange.raw_path, exchange.query, header_digest(sent))
 
 
-def batch_key(exchange: Exchange) -> BatchKey | None:
+def batch_key(exchange: Exchange, headers: bytes) -> BatchKey | None:
     """The key of a read of one job that a list can answer; None where a list might say something else.
 
     The list is asked with the same query, so the query must mean the same to it; and the id must be known
-    for certain.
+    for certain. It goes with the headers of one of the reads, so their digests, `headers`, must be the same.
     """
     route = exchange.route
     if route.operation != "get" or route.job_kind is None or route.job_id is None:
         return None
     if not _VERSION_ONLY.fullmatch(exchange.query) or "\ufffd" in route.job_id:
         return None
-    return BatchKey(route.job_kind, exchange.query, _varying(exchange.headers))
+    return BatchKey(route.job_kind, exchange.query, headers)
 
 
 def own_exchange(exchange: Exchange) -> Exchange:
@@ -87,12 +86,3 @@ def list_exchange(exchange: Exchange) -> Exchange:
     path = exchange.raw_path.rpartition(b"/")[0]
     asked = own_exchange(exchange)
     return replace(asked, raw_path=path, route=collection, headers=headers, job_id=None)
-
-
-def _varying(headers: RawHeaders) -> tuple[bytes | None, ...]:
-    """The values of the headers an answer may depend on; several lines of one name count as joined."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _VARYING:
-            found[name] = found[name] + b"," + value if name in found else value
-    return tuple(found.get(name) for name in _VARYING)

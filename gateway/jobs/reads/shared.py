@@ -104,7 +104,7 @@ class SharedReads:
         await self._gathering.aclose()
 
     def _start(self, key: ReadKey, caller: Caller) -> Flight:
-        group = self._gathering.group(caller.exchange)
+        group = self._gathering.group(caller.exchange, key.headers)
         wait = self._governor.paused_for if group else self._governor.expected_wait(caller.priority)
         if wait > caller.patience:
             raise self._governor.refusal(caller.priority)

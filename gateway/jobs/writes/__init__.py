@@ -8,7 +8,7 @@ reading      what is read where an outcome is unknown, and when a job was create
 judge        what that read says about the write
 """
 
-from gateway.jobs.writes.fingerprint import Fingerprint, fingerprint, operation_id
+from gateway.jobs.writes.fingerprint import Fingerprint, can_be_told, fingerprint, operation_id
 from gateway.jobs.writes.judge import Answer, SendAgain, StillUnknown, UnknownWrite, Verdict, judge
 from gateway.jobs.writes.once import Claim, WritesOnce
 from gateway.jobs.writes.reading import DEFAULT_API_VERSION, JobRead, read_target
@@ -26,6 +26,7 @@ __all__ = [
     "UnknownWrite",
     "Verdict",
     "WritesOnce",
+    "can_be_told",
     "fingerprint",
     "judge",
     "operation_id",

@@ -43,7 +43,7 @@ def fingerprint(
     """
     route = exchange.route
     client_ids = _values(exchange, _CLIENT_REQUEST_ID)
-    if route.job_kind is None or route.operation not in _WRITES or not any(client_ids):
+    if route.job_kind is None or route.operation is None or not can_be_told(exchange):
         return None
     digest = _digest(
         (b"job write",),
@@ -57,6 +57,12 @@ def fingerprint(
     )
     job_id = route.job_id if route.job_kind == "import" else _given_operation_id(exchange)
     return Fingerprint(digest.hex(), route.job_kind, route.operation, job_id)
+
+
+def can_be_told(exchange: Exchange) -> bool:
+    """Whether the request is a job write that can be told from others, if its body is kept."""
+    kind, operation = exchange.route.job_kind, exchange.route.operation
+    return kind is not None and operation in _WRITES and any(_values(exchange, _CLIENT_REQUEST_ID))
 
 
 def operation_id(exchange: Exchange) -> str | None:
