@@ -93,7 +93,7 @@ def _certificate(who: Identity, options: Options) -> AsyncSupportsTokenInfo:
             **who.principal(), certificate_path=path, password=password, **who.authority, **options
         )
     except TypeError as error:
-        # That is how cryptography says that there is no password for an encrypted key, or one for a plain key.
+        # How cryptography tells of an encrypted key without a password, and of a password for a plain one.
         raise ValueError("the certificate's key and its password do not fit") from error
 
 
