@@ -105,6 +105,7 @@ def test_headers_are_told_by_line() -> None:
     lists: list[RawHeaders] = [
         [(b"a", b"b"), (b"c", b"d")],
         [(b"a", b"b,c:d")],
+        [(b"a", b"bc:d")],
         [(b"a", b"b:c"), (b"d", b"")],
         [(b"a", b"b"), (b"a", b"d")],
         [(b"a", b"d"), (b"a", b"b")],

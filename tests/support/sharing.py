@@ -81,9 +81,9 @@ class JobsService:
 
 def _echoes(headers: http1.Pairs) -> http1.Pairs:
     """What an upstream may say about the one who asked."""
-    named = [(name.lower(), value) for name, value in headers]
-    cookies = [(b"Set-Cookie", b"session=" + value) for name, value in named if name == b"x-ms-client-request-id"]
-    return [*cookies, *(pair for pair in named if pair[0] == b"x-ms-client-request-id")]
+    ids = [value for name, value in headers if name.lower() == b"x-ms-client-request-id"]
+    cookies = [(b"Set-Cookie", b"session=" + value) for value in ids]
+    return [*cookies, *((b"x-ms-client-request-id", value) for value in ids)]
 
 
 @asynccontextmanager
