@@ -4,11 +4,13 @@ import string
 from urllib.parse import unquote_to_bytes
 
 import httpx
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import failures
-from gateway.admission import check_target, host_name
+from gateway.admission import LOOPBACK_NAMES, Admission, check_target, host_name
+from gateway.exchange import Exchange
 
 # RFC 3986, section 3.3.
 PCHAR = set((string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@").encode())
@@ -120,6 +122,69 @@ def test_a_host_is_one_name(host: bytes) -> None:
     assert not set(name) & set("@/,\\ \t?#")
     assert (":" in name) == name.startswith("[")
     assert host_name(name.encode()) == name
+
+
+def admitted(
+    *lines: tuple[bytes, bytes], method: str = "GET", path: bytes = b"/models", query: bytes = b""
+) -> str:
+    """The code of the refusal, or nothing."""
+    host = next((value for name, value in lines if name == b"host"), b"localhost:8080")
+    headers = [*lines] if (b"host", host) in lines else [(b"host", host), *lines]
+    admission = Admission(
+        allowed_hosts=LOOPBACK_NAMES,
+        public_base_url=None,
+        key_header="x-key",
+        denied=lambda _method, _path: None,
+    )
+    try:
+        admission.admit(Exchange(method, path, query, headers, host=host))
+    except failures.GatewayError as refusal:
+        return refusal.code
+    return ""
+
+
+@given(DOTS, st.binary(max_size=6))
+@example(b"/a/..", b"")
+@example(b"/models", b"a b")
+def test_nothing_is_admitted_that_has_two_readings(path: bytes, query: bytes) -> None:
+    """The whole of admission refuses what the check of the target refuses."""
+    assert (admitted(path=path, query=query) == "") == passes(path, query)
+
+
+@pytest.mark.parametrize(
+    "path", [b"/a/..;x/b", b"/a/..;/b", b"/.;", b"/a/%2e%2e;x", b"/a/..%3bx/b", b"/.;..;/"]
+)
+def test_parameters_do_not_hide_a_dot_segment(path: bytes) -> None:
+    """Servers that cut parameters off would resolve the rest."""
+    assert not passes(path)
+    assert passes(b"/a;x/..b;y/c..;z")
+
+
+# https://www.iana.org/assignments/http-methods, without PRI, which is no method of a request.
+REGISTERED = (
+    "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE "
+    "MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PROPFIND "
+    "PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE "
+    "UPDATEREDIRECTREF VERSION-CONTROL"
+)
+
+
+@pytest.mark.parametrize("method", [*REGISTERED.split(), "PURGE"])
+def test_registered_methods(method: str) -> None:
+    """What IANA lists passes, but for the two that are never forwarded; in upper case only."""
+    refused = {"TRACE": "GatewayMethodNotAllowed", "CONNECT": "GatewayMethodNotAllowed"}
+    assert admitted(method=method) == refused.get(method, "")
+    assert admitted(method=method.lower()) == admitted(method=f"{method}X") == "GatewayRequestInvalid"
+
+
+def test_an_origin_in_another_case_is_the_same() -> None:
+    """Scheme and host are compared without case, on both sides."""
+    for host, origin in (
+        (b"LOCALHOST:8080", b"http://localhost:8080"),
+        (b"localhost:8080", b"HTTP://LocalHost:8080"),
+    ):
+        assert admitted((b"host", host), (b"origin", origin)) == ""
+    assert admitted((b"host", b"localhost"), (b"origin", b"http://localhost:1")) == "GatewayForbidden"
 
 
 def test_every_byte_of_a_host() -> None:

@@ -43,6 +43,7 @@ TABLE = [
     (failures.UpstreamUnreachable, 503, 503, 503, 503, True),
     (failures.UpstreamTimeout, 504, 504, 504, 502, False),
     (failures.UpstreamConnectionLost, 502, 502, 502, 502, False),
+    (failures.KeptConnectionLost, 502, 502, 502, 502, False),
     (failures.BadUpstreamResponse, 502, 502, 502, 502, False),
     (failures.TokenUnavailable, 503, 503, 503, 503, True),
     (failures.CircuitOpen, 503, 503, 503, 503, True),

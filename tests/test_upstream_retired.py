@@ -82,7 +82,7 @@ async def test_one_successor_for_many_doubts() -> None:
     """Doubts about a client that has gone already change nothing, and waiters share one successor."""
     builds = Builds()
     clients = Generations(builds, age=300)
-    first = clients.current()
+    first = clients.number
     clients.retire(first)
     clients.retire(first)
     await asyncio.gather(*(clients.settled() for _ in range(5)))
@@ -97,7 +97,7 @@ async def test_nothing_is_sent_without_a_successor() -> None:
     """Where none can be built, requests are unreachable, unsent, until one can."""
     builds = Builds()
     clients = Generations(builds, age=300)
-    clients.retire(clients.current())
+    clients.retire(clients.number)
     builds.broken = True
     for _ in range(2):
         with pytest.raises(failures.UpstreamUnreachable):

@@ -67,7 +67,7 @@ async def test_a_successor_has_kept_nothing() -> None:
     """A client that replaces another has had no answer, whatever that one still gets."""
     numbers = iter(range(3))
     clients = Generations(lambda: next(numbers), age=300)
-    first = clients.current()
+    first = clients.number
     told = [clients.used]
     clients.note_used(first)
     told.append(clients.used)
@@ -76,7 +76,7 @@ async def test_a_successor_has_kept_nothing() -> None:
     told.append(clients.used)
     clients.note_used(first)
     told.append(clients.used)
-    clients.note_used(clients.current())
+    clients.note_used(clients.number)
     told.append(clients.used)
     await clients.aclose()
     assert told == [False, True, False, False, True]

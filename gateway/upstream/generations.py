@@ -50,8 +50,10 @@ class Generations(Generic[Client]):
         self._timers = timers
         self._chance = chance
         self._client = build()
+        self.number = 0
+        """Which client is in use. Whoever remembers the client itself keeps its connections open."""
         self._used = False
-        self._retired: Client | None = None
+        self._retired = False
         self._due: Any = None
         self._renewing: asyncio.Task[None] | None = None
 
@@ -68,22 +70,22 @@ class Generations(Generic[Client]):
         """Whether the client in use has had an answer, and so may keep a connection."""
         return self._used
 
-    def note_used(self, client: Client) -> None:
-        """`client` has had an answer."""
-        if client is self._client:
+    def note_used(self, number: int) -> None:
+        """The client of that number has had an answer."""
+        if number == self.number:
             self._used = True
 
-    def retire(self, client: Client) -> None:
-        """Let no further request use `client`: what one of its connections carries is in doubt."""
-        if client is self._client:
-            self._retired = client
+    def retire(self, number: int) -> None:
+        """Let no further request use that client: what one of its connections carries is in doubt."""
+        if number == self.number:
+            self._retired = True
 
     async def settled(self) -> None:
         """Wait for the successor of a client that was retired. Raises UpstreamUnreachable without one."""
-        if self._retired is None:
+        if not self._retired:
             return
         await asyncio.shield(self._begin())
-        if self._retired is not None:
+        if self._retired:
             raise failures.UpstreamUnreachable("No connection can be made ready.", retry_after=1)
 
     def _begin(self) -> asyncio.Task[None]:
@@ -96,7 +98,8 @@ class Generations(Generic[Client]):
     async def _renew(self) -> None:
         try:
             self._client = await asyncio.to_thread(self._build)
-            self._used, self._retired = False, None
+            self.number += 1
+            self._used = self._retired = False
         except Exception as error:  # noqa: BLE001 - such as a CA file that is just being replaced
             _log.warning("upstream client not renewed", extra={"reason": str(error)})
         finally:
@@ -104,10 +107,13 @@ class Generations(Generic[Client]):
             self._due = None
 
     async def aclose(self) -> Client:
-        """Renew no more; the client in use is the caller's to close."""
+        """Renew no more; the client in use is the caller's to close, and no request can follow."""
         if self._due is not None:
             self._due.cancel()
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait((self._renewing,))
-        return self._client
+        client = self._client
+        # A traceback of a failed request may keep the engine, and would keep the connections open with it.
+        del self._client
+        return client

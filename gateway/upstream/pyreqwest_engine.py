@@ -42,8 +42,9 @@ class PyreqwestEngine:
             request.body if request.body is None or isinstance(request.body, bytes) else _Body(request.body)
         )
         await self._clients.settled()
-        client, kept = self._clients.current(), self._clients.used
-        stream = self._build(client, request, body)
+        # Not the client itself: the traceback of a failure would keep it, and with it its connections.
+        stream = self._build(self._clients.current(), request, body)
+        number, kept = self._clients.number, self._clients.used
         opening = asyncio.ensure_future(stream.__aenter__())
         try:
             response = await asyncio.shield(opening)
@@ -65,9 +66,9 @@ class PyreqwestEngine:
             raise failures.BadUpstreamResponse(
                 "A response header has bytes outside ASCII.", inner="HeaderEncoding"
             ) from None
-        self._clients.note_used(client)
+        self._clients.note_used(number)
         left = announced(request.method, response.status, headers)
-        return PyreqwestStream(response, headers, left, stream, partial(self._clients.retire, client))
+        return PyreqwestStream(response, headers, left, stream, partial(self._clients.retire, number))
 
     def _build(self, client: Client, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
         request.check_target()
