@@ -21,7 +21,45 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "retry_after": (("retry_after.py",), ("test_retry_after*.py",)),
     "resilience": (("resilience/*.py",), ("test_resilience*.py",)),
     "attempts": (("attempts/again.py",), ("test_attempts*.py",)),
-    "tokens": (("tokens/*.py",), ("test_tokens*.py",)),
+    "tokens": (
+        (
+            "tokens/keeper.py",
+            "tokens/pace.py",
+            "tokens/token.py",
+            "tokens/clock.py",
+            "tokens/claims.py",
+            "tokens/challenge.py",
+        ),
+        (
+            "test_tokens_corners.py",
+            "test_tokens_keeper.py",
+            "test_tokens_pace.py",
+            "test_tokens_properties.py",
+            "test_tokens_replace.py",
+            "test_tokens_state.py",
+        ),
+    ),
+    "token_sources": (
+        (
+            "tokens/credentials.py",
+            "tokens/entra.py",
+            "tokens/file.py",
+            "tokens/oauth2.py",
+            "tokens/secret.py",
+            "tokens/sources.py",
+            "tokens/static.py",
+            "tokens/unreachable.py",
+        ),
+        (
+            "test_tokens_credentials.py",
+            "test_tokens_entra*.py",
+            "test_tokens_file.py",
+            "test_tokens_oauth2*.py",
+            "test_tokens_properties.py",
+            "test_tokens_secrets.py",
+            "test_tokens_sources.py",
+        ),
+    ),
 }
 """By name: the modules below `gateway/`, and the test files below `tests/`.
 
