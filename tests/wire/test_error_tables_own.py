@@ -88,6 +88,8 @@ async def test_upstream_connection_lost(
 
     Only GET and HEAD were sent once more, and only where connections are kept and may have died.
     """
+    assert (await ask(gateway, "/answered")).status == 200
+    upstream.requests.clear()
     upstream.on("/digitaltwins/t1", faults.cut(b"HTTP/1.1 200"))
     response = await ask(gateway, method=method, body=b"{}" if method in {"PUT", *WRITES} else None)
     _gateways_own(response, method, "GatewayUpstreamConnectionLost", 502, retry_after=False)

@@ -23,7 +23,11 @@ from tests.support.rehearsal import Crew, arrivals, crew, with_models
 from tests.support.restarts import Site, app_of, running_site
 from tests.support.wire import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
+    pytest.mark.visited("Prometheus scrapes when it likes"),
+]
 
 APPS = ("campus", "lifts", "doors", "lights")
 JOB = "moved-in"
