@@ -22,7 +22,11 @@ from tests.support.otlp import OtlpReceiver, otlp_receiver
 from tests.support.prometheus import DEPLOYED, JOB, Prometheus, running_prometheus, variables
 from tests.support.promql import without_variables
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
+    pytest.mark.visited("apps are at work and Prometheus scrapes while each test asks"),
+]
 
 RULES = sorted((DEPLOYED / "rules").glob("*.yml"))
 DEFINED = [
