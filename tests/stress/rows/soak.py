@@ -31,8 +31,8 @@ _TRAFFIC = (
     Shot("query", f"/query?{_VERSION}", "POST", 15, body=300),
     Shot("list models", f"/models?{_VERSION}", weight=4),
     Shot("poll an import", f"/jobs/imports/i{{n}}?{_VERSION}", weight=9, ids=JOBS),
-    Shot("list imports", f"/jobs/imports?{_VERSION}", weight=0.7),
-    Shot("create an import", f"/jobs/imports/i{{n}}?{_VERSION}", "PUT", 0.3, JOBS, 200, "201"),
+    Shot("list imports", f"/jobs/imports?{_VERSION}", weight=0.2),
+    Shot("create an import", f"/jobs/imports/i{{n}}?{_VERSION}", "PUT", 0.1, JOBS, 200, "201"),
 )
 
 
