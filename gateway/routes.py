@@ -111,7 +111,7 @@ def job_path(kind: str, job_id: str | None = None) -> bytes:
 def _reads_as_jobs(raw_path: bytes) -> bool:
     """Whether a lenient upstream may take the path for one of the Jobs API."""
     for path in _decodings(raw_path):
-        parts = map(_bare, path.lower().lstrip(b"/").split(b"/"))
+        parts = map(_bare, path.lower().split(b"/"))
         if next(filter(None, parts), b"") == b"jobs":
             return True
     return False

@@ -23,10 +23,10 @@ def test_the_user_at_a_unix_socket() -> None:
 
 
 def test_names_of_a_certificate() -> None:
-    """Only subjectAltNames count, never the CN, and no more of them than can be looked at."""
+    """Only subjectAltNames that name one client count, never the CN, and no more than can be looked at."""
     shown = {
         "subject": ((("commonName", "cn.example"),),),
-        "subjectAltName": (("DNS", "a.example"), ("DNS", 7)),
+        "subjectAltName": (("DNS", "a.example"), ("DNS", 7), ("DNS", "*.example"), ("RegisteredID", "1.2")),
     }
     assert read_peer(asyncio.BaseTransport({"peercert": shown})) == Peer(names=("a.example",))
     assert read_peer(asyncio.BaseTransport({"peercert": {"subject": ()}})) == Peer()

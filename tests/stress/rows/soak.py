@@ -60,6 +60,8 @@ _SETTINGS = {
     "UPSTREAM__TIMEOUT__FIRST_BYTE": "5",
     "UPSTREAM__TIMEOUT__QUERY_FIRST_BYTE": "5",
     "UPSTREAM__POOL_IDLE": "5",
+    # The default of ten minutes would renew the client twice; what a renewal leaves behind shall show.
+    "UPSTREAM__CONNECTION_AGE": "120",
 }
 
 
