@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -55,6 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: at - len(_LONGEST_FIRST) for at, name in enumerate(_LONGEST_FIRST)}
     places |= dict.fromkeys(_LAST, 1)
     items.sort(key=lambda item: places.get(item.path.name, 0))
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: no collection of garbage needs to look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ SHARE = 0.9
 
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "trace_context": (("trace_context.py",), ("test_trace_context*.py",)),
+    "reader": (("reader.py", "chunks.py"), ("test_reader*.py", "test_chunks*.py")),
     "headers": (("headers.py",), ("test_headers*.py",)),
     "admission": (("admission.py",), ("test_admission*.py",)),
     "callers": (("callers.py",), ("test_callers*.py",)),
