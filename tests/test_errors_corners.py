@@ -135,6 +135,7 @@ def test_the_exact_name_goes_before_another_casing() -> None:
         ("https://x.example/errors/Busy/", "Busy"),
         ("https://x.example/errors#Busy", "Busy"),
         ("urn:problem:Busy", "Busy"),
+        ("https://example.com/probs/NoFAX/", "NoFAX"),
         ("https://x.example/a b", "BadRequest"),
         ("https://www.rfc-editor.org/rfc/rfc9110#section-15.5.1", "BadRequest"),
         ("https://www.rfc-editor.org/rfc/rfc9110#Section-15.5.1", "BadRequest"),
