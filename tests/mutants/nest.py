@@ -52,6 +52,8 @@ class _Nest:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        # The suite's own hook has frozen what was collected, and the collector does not tell what is frozen.
+        gc.unfreeze()
         functions = [thing for thing in gc.get_objects() if isinstance(thing, types.FunctionType)]
         # What is there before a fork is left alone by the collector, so that memory stays shared.
         gc.freeze()
@@ -96,16 +98,23 @@ def _outcome(child: int, limit: float) -> int:
 
 
 def exchange(mutant: Mutant, functions: Sequence[types.FunctionType]) -> None:
-    """Give those of the module the mutant's code; raises ValueError where that is impossible."""
+    """Give those of the module the mutant's code; raises ValueError where that is impossible.
+
+    So it is where no function has the code: decorators may have made another of it.
+    """
     old = _codes(compile(mutant.path.read_text(), mutant.path, "exec", dont_inherit=True))
     new = _codes(compile(mutant.source, mutant.path, "exec", dont_inherit=True))
     others = [(code, new[name]) for name, code in old.items() if name in new and code != new[name]]
+    exchanged = 0
     for function in functions:
         if function.__code__.co_filename == str(mutant.path):
             for code, other in others:
                 if function.__code__ == code:
                     function.__code__ = other
+                    exchanged += 1
                     break
+    if not exchanged:
+        raise ValueError("no function has the code that differs")
 
 
 def _codes(module: types.CodeType) -> Codes:
