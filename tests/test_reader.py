@@ -151,6 +151,7 @@ def test_an_open_head_is_told_from_none() -> None:
         (b"G", True),
         (START, True),
         (START + b"\r\n", False),
+        (START + b"Content-Length: 2\r\n\r\nx", False),
     ):
         assert Read(piece).reader.in_head is begun
     assert Read(START + b"\r\n", b"GET").reader.in_head
@@ -197,3 +198,13 @@ def test_a_refusal_says_why(data: bytes, why: str) -> None:
     failure = Read(data).failure
     assert isinstance(failure, failures.RequestInvalid)
     assert failure.message == f"The request is not valid HTTP/1.1: {why}."
+
+
+def test_what_is_known_before_a_request_line() -> None:
+    """Of a request that cannot be read nothing is told that came with the one before it."""
+    unread: tuple[object, ...] = ("_OTHER", b"", "1.1", [], False, False)
+    first = b"PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"
+    for pieces in ((), (first,), (first, b"bad line\r\n")):
+        reader = Read(*pieces).reader
+        told = reader.method, reader.target, reader.version, reader.headers
+        assert (*told, reader.last, reader.expects_continue) == unread
