@@ -77,3 +77,55 @@ async def test_closing_waits_for_the_fetch_under_way(clock: FakeTime) -> None:
     await source.asked.wait()
     await tokens.aclose()
     assert ended == ["fetch", "source"]
+
+
+class WatchedAnswers(ScriptedSource):
+    """A scripted source that says when there is something new."""
+
+    poll = 5.0
+    looks = 0
+    new = False
+
+    def changed(self) -> bool:
+        self.looks += 1
+        return self.new
+
+
+async def test_a_watched_source_is_looked_at_between_fetches(clock: FakeTime) -> None:
+    """Every five seconds it is asked whether there is something new, and only then for it."""
+    source = WatchedAnswers()
+    tokens = Tokens(source, time=clock.time)
+    await tokens.current()
+    await clock.advance(4.9)
+    assert source.looks == 0
+    await clock.advance(15.1)
+    assert (source.looks, len(source.calls), clock.timers) == (4, 1, 1)
+    source.new = True
+    await clock.advance(5)
+    assert (source.looks, len(source.calls)) == (5, 2)
+    await tokens.aclose()
+
+
+async def test_one_401_forces_one_refresh(clock: FakeTime) -> None:
+    """Even where refreshes may be forced at any time: the same token again is the answer."""
+    source = ScriptedSource(answers=[FetchedToken("same", 3_600) for _ in range(5)])
+    tokens = Tokens(source, time=clock.time, forced_every=0)
+    used = await tokens.current()
+    assert await tokens.replace(used) is None
+    assert len(source.calls) == 2
+    await tokens.aclose()
+
+
+async def test_a_bug_in_a_source_is_a_failed_refresh(clock: FakeTime) -> None:
+    """Callers hear that there is no token, by the bug's class alone, and the refreshing goes on."""
+    source = ScriptedSource(broken=ValueError("client_secret=canary"))
+    tokens = Tokens(source, time=clock.time)
+    with pytest.raises(TokenUnavailable) as caught:
+        await tokens.current()
+    assert caught.value.inner == Reason.INTERNAL
+    assert "The token source failed with ValueError." in str(caught.value)
+    assert "canary" not in str(caught.value)
+    source.broken = None
+    await clock.advance(60)
+    assert (await tokens.current()).value == f"token-{len(source.calls)}"
+    await tokens.aclose()
