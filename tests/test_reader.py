@@ -208,3 +208,10 @@ def test_what_is_known_before_a_request_line() -> None:
         reader = Read(*pieces).reader
         told = reader.method, reader.target, reader.version, reader.headers
         assert (*told, reader.last, reader.expects_continue) == unread
+
+
+def test_a_turn_has_an_end() -> None:
+    """However much was received at once, everybody else comes in between after 256 steps."""
+    data = START + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_000
+    read = Read()
+    assert read.reader.feed(data, read) == data.index(b"\r\n\r\n") + 4 + 85 * len(b"1\r\nx\r\n")

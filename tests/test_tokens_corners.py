@@ -129,3 +129,10 @@ async def test_a_bug_in_a_source_is_a_failed_refresh(clock: FakeTime) -> None:
     await clock.advance(60)
     assert (await tokens.current()).value == f"token-{len(source.calls)}"
     await tokens.aclose()
+
+
+async def test_time_is_the_machines_own_unless_said_otherwise() -> None:
+    """A keeper without a clock of its own goes by the loop's."""
+    tokens = Tokens(ScriptedSource())
+    assert (await tokens.current()).value == "token-1"
+    await tokens.aclose()
