@@ -40,6 +40,7 @@ async def aged(
     room = Upstream(
         PyreqwestEngine(upstream.origin, clients),
         slots=Slots(10, max_queued=0, wait=1.0),
+        uploads=Slots(10, max_queued=0, wait=1.0),
         deadlines=Deadlines(GUARD, GUARD, GUARD, GUARD),
     )
     try:

@@ -12,13 +12,18 @@ from gateway.upstream.pyreqwest_engine import PyreqwestEngine
 from gateway.upstream.round_trip import Deadlines, Engine, Upstream
 from gateway.upstream.slots import Slots
 
+_UPLOADS = 0.75
+"""Share of the round trips under way that may be streamed uploads."""
+
 
 def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> Upstream:
     """Build the engine named in the settings; `origin` is scheme://host[:port], without a path."""
     times = settings.timeout
+    slots = partial(Slots, max_queued=settings.max_queued, wait=times.pool)
     return Upstream(
         _engine(settings, origin, version),
-        slots=Slots(settings.max_connections, max_queued=settings.max_queued, wait=times.pool),
+        slots=slots(settings.max_connections),
+        uploads=slots(max(1, int(settings.max_connections * _UPLOADS))),
         deadlines=Deadlines(
             first_byte=times.first_byte,
             query_first_byte=times.query_first_byte,

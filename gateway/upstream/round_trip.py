@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +47,11 @@ class Outbound:
     """Kept apart from the other headers: the engine adds it after it has checked the final origin."""
     leftover: asyncio.Future[None] | None = None
     """Set by an engine that cannot stop a request that was given up: done when it is over."""
+
+    @property
+    def upload(self) -> Upload | None:
+        """The body, where it is still coming."""
+        return None if self.body is None or isinstance(self.body, bytes) else self.body
 
     def check_target(self) -> None:
         """Raise RequestInvalid unless the target is a path: put behind an origin, only that keeps the origin.
@@ -100,9 +105,11 @@ class Engine(Protocol):
 class Upstream:
     """The upstream as the story sees it: one verb, `round_trip`."""
 
-    def __init__(self, engine: Engine, *, slots: Slots, deadlines: Deadlines) -> None:
+    def __init__(self, engine: Engine, *, slots: Slots, uploads: Slots, deadlines: Deadlines) -> None:
+        """A streamed upload takes one of `uploads` as well: those that come slowly shall not hold all."""
         self.engine = engine
         self.slots = slots
+        self._uploads = uploads
         self._deadlines = deadlines
 
     async def round_trip(
@@ -115,19 +122,23 @@ class Upstream:
         """
         loop = asyncio.get_running_loop()
         over = loop.time() + longest
-        await self.slots.take(longest)
+        held: list[Slots] = []
         try:
+            for slots in (self.slots,) if request.upload is None else (self._uploads, self.slots):
+                await slots.take(over - loop.time())
+                held.append(slots)
             response = await self._send(request, query=query, longest=over - loop.time())
         except BaseException:
-            self.slots.give_back(request.leftover)
+            for slots in held:
+                slots.give_back(request.leftover)
             raise
-        return _Slotted(response, self.slots, self._deadlines.read_idle)
+        return _Slotted(response, held, self._deadlines.read_idle)
 
     async def _send(self, request: Outbound, *, query: bool, longest: float) -> Response:
         times = self._deadlines
         total = min(times.head_total, longest)
         first_byte = times.query_first_byte if query else times.first_byte
-        upload = None if request.body is None or isinstance(request.body, bytes) else request.body
+        upload = request.upload
         start = total if upload else min(first_byte, total)
         rearm = None
         try:
@@ -169,15 +180,15 @@ async def _checked(response: EngineResponse) -> Response:
 
 
 class _Slotted:
-    """A response that frees its slot when it is closed, and that does not wait for ever for a piece."""
+    """A response that frees its slots when it is closed, and that does not wait for ever for a piece."""
 
     __slots__ = ("_idle", "_response", "_slots", "headers", "status")
 
-    def __init__(self, response: Response, slots: Slots, idle: float) -> None:
+    def __init__(self, response: Response, slots: Sequence[Slots], idle: float) -> None:
         self.status = response.status
         self.headers = response.headers
         self._response = response
-        self._slots: Slots | None = slots
+        self._slots = slots
         self._idle = idle
 
     async def read(self) -> bytes | None:
@@ -187,10 +198,11 @@ class _Slotted:
             raise failures.UpstreamTimeout("The upstream stopped sending its response.") from None
 
     async def aclose(self) -> None:
-        slots, self._slots = self._slots, None
-        if slots is None:
+        held, self._slots = self._slots, ()
+        if not held:
             return
         try:
             await self._response.aclose()
         finally:
-            slots.give_back()
+            for slots in held:
+                slots.give_back()

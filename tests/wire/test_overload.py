@@ -88,6 +88,34 @@ async def test_jobs_are_asked_for_only_with_a_connection(engine: str, upstream: 
     assert {seen.path for seen in upstream.requests} == {b"/held"}
 
 
+async def test_slow_uploads_leave_room(engine: str, upstream: FaultUpstream) -> None:
+    """Large bodies that come slowly hold three connections of four at most: all other requests go on."""
+    settings = {"engine": engine, "max_connections": SLOTS, "max_queued": 0}
+    limits = {"replay_body": 10}
+    head = request("/slow", "PUT", [(b"content-length", b"1000")])
+
+    async def when_it_is_here(call: Call) -> None:
+        await call.body()
+        await faults.reply(204, b"")(call)
+
+    upstream.on("/slow", when_it_is_here)
+    async with (
+        running_gateway(upstream.origin, upstream=settings, limits=limits) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(SLOTS - 1):
+            client = await stack.enter_async_context(connected(gateway))
+            await client.send(head + b"x" * 100)
+        await upstream.received(SLOTS - 1)
+        async with connected(gateway) as late:
+            await late.send(head + b"x" * 100)
+            assert_shed(await late.response())
+        async with connected(gateway) as client:
+            for _ in range(10):
+                await client.send(request(TWIN))
+                assert (await client.response()).status == 200
+
+
 async def test_goodput(engine: str, upstream: FaultUpstream) -> None:
     """Under ten times the load all slots stay at work: each round serves as many as there are slots."""
     rounds = 10
