@@ -48,7 +48,7 @@ def section() -> str:
 
 
 def table() -> dict[str, list[str]]:
-    """Load or fault, what holds, and what shows it, by area."""
+    """Load or fault, what holds, the figure and what shows it, by area."""
     rows = [line for line in section().splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
     return {first: rest for first, *rest in cells if first != "area"}
@@ -61,10 +61,11 @@ def test_every_promise_has_its_row() -> None:
 
 @pytest.mark.parametrize("area", sorted(AREAS))
 def test_what_shows_a_row_exists(area: str) -> None:
-    """At least one file of tests or command is named, and each that is named exists."""
-    load, holds, shown = table()[area]
+    """There is a figure, at least one file of tests or command is named, and each that is named exists."""
+    load, holds, figure, shown = table()[area]
     assert load
     assert holds
+    assert re.search(r"\d", figure)
     names = CODE.findall(shown)
     assert names
     for name in names:

@@ -136,3 +136,41 @@ async def test_time_is_the_machines_own_unless_said_otherwise() -> None:
     tokens = Tokens(ScriptedSource())
     assert (await tokens.current()).value == "token-1"
     await tokens.aclose()
+
+
+async def test_a_refused_token_that_has_expired_since(clock: FakeTime) -> None:
+    """Where none is at hand any more, and none can be had, the 401 is passed on."""
+    source = ScriptedSource(life=100)
+    tokens = Tokens(source, time=clock.time)
+    used = await tokens.current()
+    source.broken = DOWN
+    await clock.advance(200)
+    assert not tokens.ready
+    assert await tokens.replace(used) is None
+    await tokens.aclose()
+
+
+async def test_the_pause_after_a_failure_ends_when_it_says(clock: FakeTime) -> None:
+    """Callers are told how long it lasts; at its end one fetches, be the timer late."""
+    source = ScriptedSource(broken=DOWN)
+    tokens = Tokens(source, time=clock.time)
+    with pytest.raises(TokenUnavailable) as caught:
+        await tokens.current()
+    pause = tokens.state().next_try_in
+    assert pause
+    assert caught.value.retry_after == pause
+    source.broken = None
+    clock.monotonic += pause
+    assert (await tokens.current()).value == "token-2"
+    await tokens.aclose()
+
+
+async def test_refreshes_may_be_forced_again_after_exactly_their_pause(clock: FakeTime) -> None:
+    """The least time between two of them is that, and no more."""
+    source = ScriptedSource()
+    tokens = Tokens(source, time=clock.time, forced_every=30)
+    assert await tokens.replace(await tokens.current()) is not None
+    await clock.advance(30)
+    assert await tokens.replace(await tokens.current()) is not None
+    assert len(source.calls) == 3
+    await tokens.aclose()

@@ -9,7 +9,8 @@
     uploads   the same with a body that is streamed to the upstream as it comes
     readers   ask for a large answer and take none of it
 
-A connection that is closed is opened anew, but for `idle` and `silent`. Prints the number of those that are
+A connection that is closed is opened anew, but for `idle` and `silent`; after 503 in a second, as its
+Retry-After asks. Prints the number of those that are
 open once all were; each line on standard input is answered with a JSON of what came of them since.
 """
 
@@ -32,6 +33,8 @@ _LARGE = "/digitaltwins/large?size=8388608"
 """More than the kernel keeps for a reader that takes nothing."""
 _TWIN = "/digitaltwins/slow?api-version=2023-10-31"
 _SMALL_BUFFER = 65_536
+_RETRY_AFTER = 1.0
+"""Seconds, of every refusal for want of a connection."""
 
 
 class _Slow(asyncio.Protocol):
@@ -42,6 +45,7 @@ class _Slow(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0
+        self._pause = 0.0
         self.answered = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,7 +74,9 @@ class _Slow(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"HTTP/1.1 "):
-            self._crowd.answers[data[9:12].decode()] += 1
+            status = data[9:12].decode()
+            self._crowd.answers[status] += 1
+            self._pause = _RETRY_AFTER if status == "503" else 0.0
         if not self.answered.done():
             self.answered.set_result(None)
 
@@ -81,7 +87,7 @@ class _Slow(asyncio.Protocol):
             self.answered.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
-        self._crowd.lost()
+        self._crowd.lost(self._pause)
 
 
 class _Crowd:
@@ -106,7 +112,8 @@ class _Crowd:
         for start in range(0, self._count, _AT_ONCE):
             await asyncio.gather(*(self._one() for _ in range(min(_AT_ONCE, self._count - start))))
 
-    async def _one(self) -> None:
+    async def _one(self, pause: float = 0.0) -> None:
+        await asyncio.sleep(pause)
         connection = socket.socket()
         connection.setblocking(False)
         if self.way == "readers":
@@ -120,11 +127,11 @@ class _Crowd:
             connection.close()
             self.refused += 1
 
-    def lost(self) -> None:
-        """One was closed; another takes its place."""
+    def lost(self, pause: float) -> None:
+        """One was closed; after a pause in seconds another takes its place."""
         if self.way in {"idle", "silent"}:
             return
-        task = asyncio.ensure_future(self._one())
+        task = asyncio.ensure_future(self._one(pause))
         self._anew.add(task)
         task.add_done_callback(self._anew.discard)
 
