@@ -158,7 +158,8 @@ async def test_the_pause_after_a_failure_ends_when_it_says(clock: FakeTime) -> N
         await tokens.current()
     pause = tokens.state().next_try_in
     assert pause
-    assert caught.value.retry_after == pause
+    assert (caught.value.retry_after, caught.value.inner) == (pause, DOWN.reason)
+    assert str(caught.value) == f"No token can be had at the moment. {DOWN.message}"
     source.broken = None
     clock.monotonic += pause
     assert (await tokens.current()).value == "token-2"

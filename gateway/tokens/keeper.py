@@ -162,13 +162,13 @@ class Tokens:
         return self._failures > 0 and self._now() < self._due
 
     def _unavailable(self) -> TokenUnavailable:
-        if self._closed:
+        last = self._last
+        if self._closed or last is None:
             return TokenUnavailable("The gateway is shutting down.", inner=str(Reason.CLOSED))
-        last = self._last or _Last("failure", 0.0)
         return TokenUnavailable(
-            f"No token can be had at the moment. {last.message}".rstrip(),
-            inner=str(last.reason or Reason.INTERNAL),
-            retry_after=max(0.0, self._due - self._now()),
+            f"No token can be had at the moment. {last.message}",
+            inner=str(last.reason),
+            retry_after=self._due - self._now(),
         )
 
     def _force(self, claims: str | None) -> asyncio.Task[None] | None:
