@@ -4,6 +4,7 @@ import asyncio
 import math
 
 import pytest
+import structlog
 
 from gateway.failures import TokenUnavailable
 from gateway.tokens import FetchedToken, Reason, SourceError, Tokens
@@ -163,6 +164,7 @@ async def test_the_pause_after_a_failure_ends_when_it_says(clock: FakeTime) -> N
     source.broken = None
     clock.monotonic += pause
     assert (await tokens.current()).value == "token-2"
+    assert tokens.state().failures == 0
     await tokens.aclose()
 
 
@@ -173,5 +175,22 @@ async def test_refreshes_may_be_forced_again_after_exactly_their_pause(clock: Fa
     assert await tokens.replace(await tokens.current()) is not None
     await clock.advance(30)
     assert await tokens.replace(await tokens.current()) is not None
-    assert len(source.calls) == 3
+    assert (len(source.calls), clock.timers) == (3, 1)
+    await tokens.aclose()
+
+
+async def test_an_outage_is_two_lines_of_the_log(clock: FakeTime) -> None:
+    """One when the first refresh fails, one when the next works, however many fail between."""
+    source = ScriptedSource(broken=DOWN)
+    with structlog.testing.capture_logs() as lines:
+        tokens = Tokens(source, time=clock.time)
+        for _ in range(2):
+            with pytest.raises(TokenUnavailable):
+                await tokens.current()
+        assert [line["event"] for line in lines] == ["token refresh fails, and is tried again until it works"]
+        await clock.advance(300)
+        source.broken = None
+        await clock.advance(300)
+    assert len(source.calls) > 3
+    assert [line["event"] for line in lines[1:]] == ["token refresh recovered"]
     await tokens.aclose()
