@@ -5,14 +5,17 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import requests
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.util.re import parse_env_headers
 
+from gateway.spans.encoding import encode
 from gateway.spans.environment import TracingConfigError, number, signal
 
 _log = logging.getLogger("gateway.spans")
@@ -23,9 +26,20 @@ LONGEST_EXPORT_TIMEOUT = 30.0
 """Seconds; a larger value is most likely meant in milliseconds."""
 
 
-def exporter(endpoint: str, environ: Mapping[str, str]) -> OTLPSpanExporter:
+class EncodedSpanExporter(OTLPSpanExporter):
+    """The SDK's exporter, which sends and tries again, with our encoder in place of its own."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send one batch; without the SDK's limit of 64 MiB, which 512 spans of bounded text cannot reach."""
+        if self._shutdown:
+            return SpanExportResult.FAILURE
+        sent = self._client.export(encode(spans))
+        return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
+
+
+def exporter(endpoint: str, environ: Mapping[str, str]) -> EncodedSpanExporter:
     """An exporter to a full traces URL; raises TracingConfigError where a named file is missing."""
-    return OTLPSpanExporter(
+    return EncodedSpanExporter(
         endpoint=endpoint,
         certificate_file=_file(environ, "CERTIFICATE"),
         client_certificate_file=_file(environ, "CLIENT_CERTIFICATE"),
