@@ -91,9 +91,9 @@ async def open_gateway(
 
 def _every_path_to(proxy: Proxy) -> Starlette:
     app = Starlette()
-    # No route: a pattern would not match every path, such as one with an encoded line break.
-    app.router.default = proxy
-    app.router.redirect_slashes = False
+    # In place of routes and middleware: a pattern would not match every path, such as one with an encoded
+    # line break, the proxy answers every error itself, and the layers between took 4 % of a request.
+    app.middleware_stack = proxy
     return app
 
 
