@@ -11,6 +11,7 @@ server         uvicorn's server, less what two in one process and a drain cannot
 listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
+cycle          the way of a response back through the server
 reader         the strict reader of HTTP/1.1 requests
 chunks         a chunk's line: what it says, and how much it may say
 flow           when a connection is read and written

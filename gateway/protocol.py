@@ -7,27 +7,25 @@ that writes errors, and every refusal is logged, counted and traced like any oth
 """
 
 import asyncio
-import logging
 import random
 from typing import Any, cast
 
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway import failures
 from gateway.arrival import REFUSAL, Connection, Scope, http_scope
 from gateway.callers import read_peer
 from gateway.config import Limits
+from gateway.cycle import SILENT, Cycle
 from gateway.exchange import RawHeaders
 from gateway.flow import Flow
 from gateway.lingering import Lingering
 from gateway.reader import RequestReader
 
-_SILENT = logging.getLogger("gateway.protocol")
-_SILENT.setLevel(logging.CRITICAL + 1)
 _PIPELINE = 64
 """Requests that may wait behind the one under way; one read of a socket can hold thousands."""
 _SPREAD = 0.1
@@ -57,8 +55,7 @@ class StrictProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # uvicorn's own parser is not used; with it the connection would hold itself in memory.
         self.parser = None  # type: ignore[assignment]
-        # What uvicorn would log here (a cut response, a bad request) is told by the exchange's own log line.
-        self.logger = _SILENT
+        self.logger = SILENT
         self._reader = RequestReader(
             head_bytes=self.limits_.head_bytes, header_count=self.limits_.header_count
         )
@@ -228,16 +225,12 @@ class StrictProtocol(HttpToolsProtocol):
             scope[REFUSAL] = refusal
         self.scope = cast("HTTPScope", scope)
         earlier = self.cycle
-        self.cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
+        self.cycle = Cycle(
+            self.scope,
+            self.transport,
+            self.flow,
             default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self._reader.expects_continue and refusal is None,
+            expects_continue=self._reader.expects_continue and refusal is None,
             keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )

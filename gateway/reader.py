@@ -12,12 +12,11 @@ from typing import Protocol
 from gateway import failures
 from gateway.chunks import Chunks
 from gateway.exchange import RawHeaders
+from gateway.headers import TOKEN_BYTES, VALUE_BYTES
 
 _START = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])")
 _OTHER_VERSION = re.compile(rb"[A-Z][A-Z0-9_-]{0,31} [\x21-\x7e]+ HTTP/[0-9](?:\.[0-9])?")
-_NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-_VALUE_BYTES = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
-_LINE_BYTES = _VALUE_BYTES + b"\r"
+_LINE_BYTES = VALUE_BYTES + b"\r"
 
 _DIGITS = 19  # of the largest Content-Length that every peer reads alike, in 64 bits
 _TURN = 256  # steps; a chunk takes three, and some microseconds
@@ -119,10 +118,10 @@ class RequestReader:
     def _field(self, line: bytes, fields: RawHeaders) -> None:
         name, colon, value = line.partition(b":")
         name = name.lower()
-        if not colon or not name or name.translate(None, _NAME_BYTES):
+        if not colon or not name or name.translate(None, TOKEN_BYTES):
             raise _invalid("a header line is not a name, a colon and a value")
         value = value.strip(b" \t")
-        if value.translate(None, _VALUE_BYTES):
+        if value.translate(None, VALUE_BYTES):
             raise _invalid("a header value has a control character")
         if len(fields) >= self._header_count:
             raise failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")

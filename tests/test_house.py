@@ -21,7 +21,7 @@ CORRIDOR = {
     "downstream", "listeners", "job_requests", "crowd", "server",
 }  # fmt: skip
 PURE = {
-    "headers": {"admission", "jobs", "upstream"},
+    "headers": {"admission", "jobs", "reader", "upstream"},
     "deadline": {"upstream"},
     "bodies": {"errors"},
     "chunks": {"reader"},
@@ -38,6 +38,7 @@ OUTSIDE = {
     "config": {"pydantic"},
     "console": {"httpx", "rich"},
     "crowd": {"uvicorn"},
+    "cycle": {"uvicorn"},
     "demo": {"httpx", "rich"},
     "emulator": {"joserfc", "msgspec", "uvicorn"},
     "errors": {"msgspec"},

@@ -1,0 +1,167 @@
+"""A response as it is written: its bytes for each framing, and no application error that reaches the wire."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.cycle import Cycle
+from gateway.exchange import RawHeaders
+from gateway.flow import Flow
+
+Messages = list[dict[str, Any]]
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Sent:
+    """What came of a response's messages."""
+
+    def __init__(self, method: str = "GET", *, keep_alive: bool = True) -> None:
+        self.wire = Wire()
+        self.ended = 0
+        scope: Any = {"type": "http", "method": method}
+        self.cycle = Cycle(
+            scope,
+            self.wire,
+            Flow(self.wire),
+            default_headers=[(b"server", b"us")],
+            expects_continue=False,
+            keep_alive=keep_alive,
+            on_response=self._end,
+        )
+
+    def _end(self) -> None:
+        self.ended += 1
+
+    async def send(self, status: int, headers: RawHeaders, *pieces: bytes, more: bool = False) -> "Sent":
+        """A head, and pieces of a body; the last one ends it unless there is `more`."""
+        await self.cycle.send({"type": "http.response.start", "status": status, "headers": headers})
+        for number, piece in enumerate(pieces, start=1):
+            await self.cycle.send(
+                {"type": "http.response.body", "body": piece, "more_body": more or number < len(pieces)}
+            )
+        return self
+
+
+async def test_a_length() -> None:
+    """A body of an announced length goes out as it is, head and pieces in their order."""
+    sent = await Sent().send(200, [(b"content-length", b"5"), (b"etag", b'"x"')], b"he", b"llo")
+    head = b'HTTP/1.1 200 OK\r\nserver: us\r\ncontent-length: 5\r\netag: "x"\r\n\r\n'
+    assert (sent.wire.sent, sent.ended, sent.wire.closed) == (head + b"hello", 1, False)
+
+
+async def test_chunks() -> None:
+    """Without a length each piece is a chunk, an empty one is none, and the last chunk ends the body."""
+    sent = await Sent().send(200, [], b"x" * 16, b"", b"y")
+    head = b"HTTP/1.1 200 OK\r\nserver: us\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert sent.wire.sent == head + b"10\r\n" + b"x" * 16 + b"\r\n1\r\ny\r\n0\r\n\r\n"
+    assert (
+        await Sent().send(200, [(b"transfer-encoding", b"chunked")], b"")
+    ).wire.sent == head + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+async def test_no_body(method: str, status: int) -> None:
+    """Where there can be no body none is announced, and none is sent."""
+    sent = await Sent(method).send(status, [], b"")
+    assert sent.wire.sent.startswith(b"HTTP/1.1 %d " % status)
+    assert sent.wire.sent.endswith(b"\r\nserver: us\r\n\r\n")
+    assert sent.ended == 1
+
+
+async def test_head_keeps_the_length_of_what_it_stands_for() -> None:
+    """An answer to HEAD announces a length, and ends without a byte of it."""
+    sent = await Sent("HEAD").send(200, [(b"content-length", b"5")], b"")
+    assert sent.wire.sent.endswith(b"content-length: 5\r\n\r\n")
+    assert sent.ended == 1
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "headers", "told"),
+    [
+        (True, [], []),
+        (False, [], [b"connection: close"]),
+        (True, [(b"connection", b"close")], [b"connection: close"]),
+        (False, [(b"connection", b"close")], [b"connection: close"]),
+    ],
+)
+async def test_the_end_of_a_connection_is_told_once(
+    keep_alive: bool, headers: RawHeaders, told: list[bytes]
+) -> None:
+    """Whoever decided it, the server or the application; then it is closed."""
+    sent = await Sent(keep_alive=keep_alive).send(204, headers, b"")
+    assert [line for line in sent.wire.sent.split(b"\r\n") if line.startswith(b"connection")] == told
+    assert sent.wire.closed is bool(told)
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
+async def test_a_header_stays_in_its_line(value: bytes) -> None:
+    """A value with a line break is an error of ours: nothing is written."""
+    sent = Sent()
+    with pytest.raises(RuntimeError, match="line break"):
+        await sent.send(200, [(b"x", value)])
+    assert sent.wire.sent == b""
+
+
+def start(**more: Any) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")], **more}
+
+
+def piece(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [piece(b"x")],
+        [start(), start()],
+        [start(), piece(b"xy")],
+        [start(), piece(b"")],
+        [start(), piece(b"x"), piece(b"")],
+        [{"type": "http.response.trailers"}],
+    ],
+    ids=["no head", "two heads", "too long", "too short", "behind the end", "something else"],
+)
+async def test_what_no_application_may_send(messages: Messages) -> None:
+    """It is told so, as uvicorn does."""
+    sent = Sent()
+    *before, wrong = messages
+    for message in before:
+        await sent.cycle.send(message)  # type: ignore[arg-type]  # some are none
+    with pytest.raises(RuntimeError):
+        await sent.cycle.send(wrong)  # type: ignore[arg-type]
+
+
+async def test_nothing_is_written_to_who_has_left() -> None:
+    """Once the client is gone, messages are taken and dropped."""
+    sent = Sent()
+    sent.cycle.disconnected = True
+    await sent.send(200, [], b"x")
+    assert sent.wire.sent == b""
+
+
+async def test_a_full_connection_is_waited_for() -> None:
+    """A message is written once the transport takes more."""
+    sent = Sent()
+    sent.cycle.flow.pause_writing()
+    sending = asyncio.ensure_future(sent.send(204, [], b""))
+    await asyncio.sleep(0)
+    assert (sent.wire.sent, sending.done()) == (b"", False)
+    sent.cycle.flow.resume_writing()
+    await sending
+    assert sent.ended == 1
