@@ -133,13 +133,19 @@ class Exchange:
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
+    _first: dict[bytes, bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._first = dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes | None:
         """First value of a request header, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._first.get(name)
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Send a request header that the app did not; it had none of that name."""
+        self.headers.append((name, value))
+        self._first[name] = value
 
     @property
     def may_have_run(self) -> bool:

@@ -8,7 +8,6 @@ are escaped.
 """
 
 import logging
-from collections.abc import Mapping
 
 from gateway.access_log.output import LogOutput, configure_logging
 from gateway.access_log.redaction import printable
@@ -45,49 +44,61 @@ def _level(exchange: Exchange) -> int:
 def _fields(exchange: Exchange) -> dict[str, object]:
     """The line's fields in reading order; what there is none of is left out."""
     method = printable(exchange.method, MAX_TEXT)
-    fields: dict[str, object | None] = {
+    fields: dict[str, object] = {
         "message": f"{method} {exchange.route.template} {exchange.status or '-'}",
         "event": "exchange",
         "trace_id": exchange.trace.trace_id,
         "span_id": exchange.trace.span_id,
         "method": method,
         "route": exchange.route.template,
-        "path": _text(exchange.raw_path.partition(b"?")[0].decode("latin-1"), MAX_PATH),
-        "status": exchange.status,
-        "error_code": _text(exchange.error_code),
-        "error_origin": exchange.error_origin,
-        "normalised": exchange.normalised,
-        **_durations(exchange),
-        "read": exchange.read_result,
-        "attempts": len(exchange.attempts),
-        "bytes_in": exchange.bytes_in,
-        "bytes_out": exchange.bytes_out,
-        "x_ms_request_id": _text(exchange.request_id),
-        "x_ms_client_request_id": _text(exchange.client_request_id),
-        "caller": _text(exchange.caller),
-        "client": exchange.client,
-        "job_id": _text(exchange.job_id),
-        "job_status": _text(exchange.job_status),
-        "replayed": exchange.replayed,
-        "active_job": _text(exchange.active_job),
-        "cut": exchange.cut or None,
-        "client_left": exchange.client_left or None,
+        "path": printable(exchange.raw_path.partition(b"?")[0].decode("latin-1"), MAX_PATH),
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    if exchange.status is not None:
+        fields["status"] = exchange.status
+    if exchange.error_code is not None:
+        fields["error_code"] = printable(exchange.error_code, MAX_TEXT)
+        fields["error_origin"] = exchange.error_origin
+    if exchange.normalised is not None:
+        fields["normalised"] = exchange.normalised
+    _add_durations(fields, exchange)
+    if exchange.read_result is not None:
+        fields["read"] = exchange.read_result
+    fields["attempts"] = len(exchange.attempts)
+    fields["bytes_in"] = exchange.bytes_in
+    fields["bytes_out"] = exchange.bytes_out
+    _add_ids(fields, exchange)
+    if exchange.cut:
+        fields["cut"] = True
+    if exchange.client_left:
+        fields["client_left"] = True
+    return fields
 
 
-def _durations(exchange: Exchange) -> Mapping[str, float | None]:
+def _add_durations(fields: dict[str, object], exchange: Exchange) -> None:
     """Seconds to the microsecond; `own` is what is left after waiting for upstream, app and a turn."""
     end = exchange.finished if exchange.finished is not None else exchange.started
-    total = end - exchange.started
-    return {
-        "duration_seconds": round(total, 6),
-        "upstream_seconds": round(exchange.upstream_wait, 6),
-        "app_wait_seconds": round(exchange.app_wait, 6),
-        "rate_wait_seconds": round(exchange.rate_wait, 6) if exchange.rate_wait > 0 else None,
-        "own_seconds": round(exchange.own_seconds, 6),
-    }
+    fields["duration_seconds"] = round(end - exchange.started, 6)
+    fields["upstream_seconds"] = round(exchange.upstream_wait, 6)
+    fields["app_wait_seconds"] = round(exchange.app_wait, 6)
+    if exchange.rate_wait > 0:
+        fields["rate_wait_seconds"] = round(exchange.rate_wait, 6)
+    fields["own_seconds"] = round(exchange.own_seconds, 6)
 
 
-def _text(value: str | None, limit: int = MAX_TEXT) -> str | None:
-    return None if value is None else printable(value, limit)
+def _add_ids(fields: dict[str, object], exchange: Exchange) -> None:
+    if exchange.request_id is not None:
+        fields["x_ms_request_id"] = printable(exchange.request_id, MAX_TEXT)
+    if exchange.client_request_id is not None:
+        fields["x_ms_client_request_id"] = printable(exchange.client_request_id, MAX_TEXT)
+    if exchange.caller is not None:
+        fields["caller"] = printable(exchange.caller, MAX_TEXT)
+    if exchange.client is not None:
+        fields["client"] = exchange.client
+    if exchange.job_id is not None:
+        fields["job_id"] = printable(exchange.job_id, MAX_TEXT)
+    if exchange.job_status is not None:
+        fields["job_status"] = printable(exchange.job_status, MAX_TEXT)
+    if exchange.replayed is not None:
+        fields["replayed"] = exchange.replayed
+    if exchange.active_job is not None:
+        fields["active_job"] = printable(exchange.active_job, MAX_TEXT)

@@ -93,15 +93,15 @@ def server_start(exchange: Exchange) -> Attributes:
     """What a server span carries from its start, so that samplers see it."""
     attributes = _method(exchange.method)
     attributes["url.path"] = raw(exchange.raw_path)
-    attributes["url.scheme"] = text(exchange.scheme)
-    attributes["network.protocol.version"] = text(exchange.http_version)
+    attributes["url.scheme"] = exchange.scheme
+    attributes["network.protocol.version"] = exchange.http_version
     route = exchange.route
     if route.template != _UNMATCHED:
         attributes["http.route"] = route.template
     if route.job_id is not None:
         attributes["az.digitaltwins.job.id"] = job_id(route.job_id)
     if exchange.client is not None:
-        attributes["client.address"] = text(exchange.client)
+        attributes["client.address"] = exchange.client
     agent = exchange.header(b"user-agent")
     if agent is not None:
         attributes["user_agent.original"] = raw(agent)

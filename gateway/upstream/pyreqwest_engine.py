@@ -20,6 +20,7 @@ from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
 from gateway.upstream.generations import Generations
+from gateway.upstream.opening import Opening
 from gateway.upstream.pyreqwest_failures import fail
 from gateway.upstream.pyreqwest_response import PyreqwestStream, announced, raw_headers
 from gateway.upstream.round_trip import EngineResponse, Outbound, Upload
@@ -45,16 +46,14 @@ class PyreqwestEngine:
         # Not the client itself: the traceback of a failure would keep it, and with it its connections.
         stream = self._build(self._clients.current(), request, body)
         number, kept = self._clients.number, self._clients.used
-        opening = asyncio.ensure_future(stream.__aenter__())
+        opening = Opening(stream.__aenter__())
         try:
-            response = await asyncio.shield(opening)
+            response = await opening
         except PyreqwestError as error:
             fail(error, kept=kept)
         except asyncio.CancelledError:
             if isinstance(body, _Body):
                 body.dropped = True
-            # Before anything else can run: the engine may be closed, and this fail, before the task begins.
-            opening.add_done_callback(_heard)
             request.leftover = leftover = asyncio.create_task(_close_late(opening, stream))
             self._leftovers.add(leftover)
             leftover.add_done_callback(self._leftovers.discard)
@@ -96,17 +95,13 @@ class PyreqwestEngine:
             await asyncio.wait((leftover,))
 
 
-async def _close_late(opening: asyncio.Future[PyreqwestResponse], stream: StreamRequest) -> None:
+async def _close_late(opening: Opening[PyreqwestResponse], stream: StreamRequest) -> None:
     """Wait for the answer nobody waits for any more, and drop it with its connection."""
-    await asyncio.wait((opening,))
-    if not opening.cancelled() and opening.exception() is None:
-        await stream.__aexit__(None, None, None)
-
-
-def _heard(opening: asyncio.Future[PyreqwestResponse]) -> None:
-    """Take note of a failure nobody waits for, or asyncio reports it as forgotten."""
-    if not opening.cancelled():
-        opening.exception()
+    try:
+        await opening
+    except Exception:  # noqa: BLE001 - whatever it is, nobody asks for it
+        return
+    await stream.__aexit__(None, None, None)
 
 
 class _Body:
