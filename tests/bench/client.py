@@ -3,8 +3,7 @@
 import hashlib
 import json
 import socket
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,31 +42,16 @@ class Client:
         """The body of a GET, read as JSON."""
         return json.loads(self.get(target))
 
-    def timings(self, target: str, count: int) -> list[float]:
-        """Seconds that each of `count` GETs took, one after the other."""
-        request = request_bytes(self._port, target)
-        seconds = []
-        for _ in range(count):
-            began = time.perf_counter()
-            self._socket.sendall(request)
-            self._answer()
-            seconds.append(time.perf_counter() - began)
-        return seconds
-
     def download(self, target: str) -> str:
         """SHA-256 of a body that is not kept."""
-        self._socket.sendall(request_bytes(self._port, target))
-        length, start = self._head()
-        digest = hashlib.sha256(start)
-        missing = length - len(start)
-        buffer = memoryview(bytearray(_PIECE))
-        while missing:
-            size = self._socket.recv_into(buffer)
-            if not size:
-                raise UnexpectedAnswerError(f"the body was cut {missing} bytes before its end")
-            digest.update(buffer[:size])
-            missing -= size
+        digest = hashlib.sha256()
+        for piece in self._pieces(target):
+            digest.update(piece)
         return digest.hexdigest()
+
+    def drain(self, target: str) -> int:
+        """Bytes of a body that is not looked at."""
+        return sum(map(len, self._pieces(target)))
 
     def upload(self, target: str, size: int) -> str:
         """PUT `size` bytes; the SHA-256 that the upstream answers with."""
@@ -75,6 +59,26 @@ class Client:
         for block in pattern.blocks(size):
             self._socket.sendall(block)
         return str(json.loads(self._answer())["sha256"])
+
+    def put(self, target: str, body: bytes) -> bytes:
+        """PUT a body that is there as a whole; the body of the answer."""
+        length = f"content-length: {len(body)}"
+        self._socket.sendall(request_bytes(self._port, target, "PUT", (length,)))
+        self._socket.sendall(body)
+        return self._answer()
+
+    def _pieces(self, target: str) -> Iterator[memoryview]:
+        self._socket.sendall(request_bytes(self._port, target))
+        length, start = self._head()
+        yield memoryview(start)
+        missing = length - len(start)
+        buffer = memoryview(bytearray(_PIECE))
+        while missing:
+            size = self._socket.recv_into(buffer)
+            if not size:
+                raise UnexpectedAnswerError(f"the body was cut {missing} bytes before its end")
+            yield buffer[:size]
+            missing -= size
 
     def _answer(self) -> bytes:
         length, body = self._head()

@@ -1,59 +1,91 @@
-"""Whether the gateway did its duties while it was measured: a figure without them is void."""
+"""Whether a candidate did what is asked of it while it was measured: a figure without that is void."""
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from tests.bench.client import Client
-from tests.bench.report import Figure
-from tests.bench.rig import Gateway, Rig
+from tests.bench.candidates.kind import Candidate, Duties
+from tests.bench.site import Site
+from tests.bench.wrk import Load
 
-_EXPORTED_WITHIN = 12.0
-"""Seconds; the exporter's own delay is 5."""
-_COUNT = "http_server_request_duration_seconds_count"
-_DROPPED = "adt_gateway_spans_dropped_total"
+TOLERANCE = 0.02
+"""Share of the requests whose spans, or whose count, may be missing."""
+_SIGMAS = 5.0
+_DONE_WITHIN = 8.0
+"""Seconds after the load; exporters wait half a second."""
+_AGAIN_AFTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Counts so far: requests the gateways counted, those with a token upstream, spans at the sink."""
+class Counts:
+    """What had been counted at some moment."""
 
-    measured: float
-    with_token: int
-    server_spans: int
-    client_spans: int
-    dropped: float
-
-
-def count(rig: Rig, gateways: list[Gateway]) -> Done:
-    """Read all counts, once the spans have arrived or the wait for them is over."""
-    measured = sum(_sum(each, _COUNT) for each in gateways)
-    dropped = sum(_sum(each, _DROPPED) for each in gateways)
-    with Client(rig.upstream) as upstream, Client(rig.sink) as sink:
-        with_token = upstream.get_json("/_seen")["with_token"]
-        deadline = time.perf_counter() + _EXPORTED_WITHIN
-        while (spans := sink.get_json("/spans"))["server"] < measured and time.perf_counter() < deadline:
-            time.sleep(0.5)
-    return Done(measured, with_token, spans["server"], spans["client"], dropped)
+    forwarded: int = 0
+    """Requests at the upstream, the questions for this count among them."""
+    refused: int = 0
+    """Those of them that had no token."""
+    counted: float | None = None
+    """Requests on the candidate's own metrics endpoint."""
+    spans: Mapping[str, int] = field(default_factory=dict)
+    """Its spans at the sink by kind."""
 
 
-def measure(before: Done, after: Done) -> list[Figure]:
-    """Shares of the requests that had each duty done."""
-    requests = max(1.0, after.measured - before.measured)
-    shares = {
-        "token": (after.with_token - before.with_token) / requests,
-        "server span": (after.server_spans - before.server_spans) / requests,
-        "client span": (after.client_spans - before.client_spans) / requests,
-    }
-    note = f"{requests:,.0f} requests, {after.dropped - before.dropped:,.0f} spans dropped"
-    return [
-        Figure(f"duty done: {name}", round(share * 100, 2), "%", 100, "at least", note=note)
-        for name, share in shares.items()
-    ]
-
-
-def _sum(gateway: Gateway, metric: str) -> float:
-    with Client(gateway.admin) as admin:
-        lines = admin.get("/metrics").decode().splitlines()
-    return sum(
-        float(line.rpartition(" ")[2]) for line in lines if line.startswith((metric + "{", metric + " "))
+def count(site: Site, candidate: Candidate) -> Counts:
+    """Read all counts."""
+    counted = candidate.duties.counted
+    return Counts(
+        forwarded=site.requests(),
+        refused=site.refused(),
+        counted=None if counted is None else counted(),
+        spans=site.spans(candidate.name),
     )
+
+
+def judge(
+    site: Site, candidate: Candidate, before: Counts, load: Load, *, connections: int, refused: bool
+) -> list[str]:
+    """What was not done for that load; gives it time to become visible."""
+    deadline = time.perf_counter() + _DONE_WITHIN
+    asked = 0
+    while True:
+        after = count(site, candidate)
+        asked += 1
+        found = undone(candidate.duties, load, before, after, asked=asked, connections=connections)
+        if refused and load.not_ok != load.requests:
+            found.append(f"{load.requests - load.not_ok} answers were no 404")
+        if not refused and load.not_ok:
+            found.append(f"{load.not_ok} answers were errors")
+        if not found or time.perf_counter() > deadline:
+            return found
+        time.sleep(_AGAIN_AFTER)
+
+
+def undone(
+    duties: Duties, load: Load, before: Counts, after: Counts, *, asked: int, connections: int
+) -> list[str]:
+    """The duties that were not done, in words; `asked` of the upstream's requests were for counts."""
+    forwarded = after.forwarded - before.forwarded - asked
+    # What was under way at the end of the load arrived, but its answer was not counted by the load.
+    slack = connections + TOLERANCE * load.requests
+    found = []
+    if not load.requests:
+        found.append("no request was answered")
+    if load.broken:
+        found.append(f"{load.broken} connections broke or timed out")
+    if abs(forwarded - load.requests) > slack:
+        found.append(f"{forwarded} requests came to the upstream for {load.requests} answers")
+    if refused := after.refused - before.refused:
+        found.append(f"{refused} requests came without a token")
+    if before.counted is not None and after.counted is not None:
+        counted = after.counted - before.counted
+        if abs(counted - load.requests) > slack:
+            found.append(f"its metrics count {counted:.0f} of {load.requests} requests")
+    expected = forwarded * duties.sampled
+    # By chance as many more or fewer are sampled, where not all are.
+    chance = _SIGMAS * math.sqrt(expected * (1 - duties.sampled))
+    for kind in duties.spans:
+        spans = after.spans.get(kind, 0) - before.spans.get(kind, 0)
+        if abs(spans - expected) > TOLERANCE * expected + chance + connections * duties.sampled:
+            found.append(f"{spans} {kind} spans arrived instead of {expected:.0f}")
+    return found

@@ -16,6 +16,32 @@ _PEAK_RESET = "5"
 
 
 @contextmanager
+def program(
+    *command: str,
+    cores: set[int],
+    environ: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """A program for as long as the block lasts: SIGTERM at its end, SIGKILL where that is ignored."""
+    with _born_on(cores):
+        process = subprocess.Popen(  # noqa: S603 - our own modules, and the programs that are measured
+            command,
+            cwd=ROOT,
+            env=None if environ is None else dict(environ),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+@contextmanager
 def running(
     *arguments: str,
     cores: set[int],
@@ -24,21 +50,12 @@ def running(
     stdout: int = subprocess.DEVNULL,
     stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """A Python process for as long as the block lasts: SIGTERM at its end, SIGKILL where that is ignored."""
-    process = subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=None if environ is None else dict(environ),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        text=True,
-    )
-    try:
-        pin(process.pid, cores)
+    """The same with this Python."""
+    command = (sys.executable, *arguments)
+    with program(
+        *command, cores=cores, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr
+    ) as process:
         yield process
-    finally:
-        end(process)
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -81,6 +98,20 @@ def pin(pid: int, cores: set[int]) -> None:
     """Keep a process on these cores, where the system can do that."""
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(pid, cores)
+
+
+@contextmanager
+def _born_on(cores: set[int]) -> Iterator[None]:
+    """Children inherit the cores, so that no thread of theirs begins elsewhere."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def free_port() -> int:

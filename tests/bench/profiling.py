@@ -15,12 +15,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import processes, throughput
-from tests.bench.rig import Gateway, Rig
+from tests.bench import processes
+from tests.bench.rig import JOB, Gateway, Rig
 
 _MICRO = 1_000_000
 _BUILT_IN = "~"
 _SHOWN = 30
+_CONNECTIONS = "32"
 _CALLS, _OWN, _CUMULATIVE = 1, 2, 3
 """Places in a pstats record."""
 Function = tuple[str, int, str]
@@ -32,15 +33,22 @@ def profile(rig: Rig, engine: str, seconds: float, console: Console) -> None:
         stats = Path(folder) / "stats"
         program = ("-m", "tests.bench.profiled", str(stats), "serve")
         with rig.gateway(engine, program=program, pipes=True) as gateway:
-            throughput.load(rig, gateway.data, 1.0)
+            _load(rig, gateway.data, 1.0)
             before = _threads(gateway)
-            plain = throughput.load(rig, gateway.data, seconds)
+            plain = _load(rig, gateway.data, seconds)
             after = _threads(gateway)
             gateway.process.send_signal(signal.SIGUSR1)
-            profiled = throughput.load(rig, gateway.data, seconds)
+            profiled = _load(rig, gateway.data, seconds)
         used = {name: value - before.get(name, 0.0) for name, value in after.items()}
         console.print(_by_thread(used, plain, engine))
         _show(pstats.Stats(str(stats)), profiled["requests"], console)
+
+
+def _load(rig: Rig, port: int, seconds: float) -> dict[str, float]:
+    arguments = ("-m", "tests.bench.load", str(port), _CONNECTIONS, str(seconds), JOB)
+    printed = processes.output_of(*arguments, cores=rig.load_cores, within=seconds + 60)
+    result: dict[str, float] = json.loads(printed)
+    return result
 
 
 def _threads(gateway: Gateway) -> dict[str, float]:

@@ -23,6 +23,7 @@ UNPACED: Mapping[str, str] = MappingProxyType(
     {"JOBS__RATE": "0", "JOBS__COALESCE": "false", "JOBS__WATCH": "off"}
 )
 """Each request for itself: what the proxy path costs, whatever the route."""
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _PASSED_ON = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 
 
@@ -65,10 +66,12 @@ class Rig:
         program: tuple[str, ...] = SERVE,
         pipes: bool = False,
         settings: Mapping[str, str] = UNPACED,
+        variables: Mapping[str, str] = NO_VARIABLES,
     ) -> Iterator[Gateway]:
         """A ready gateway; raises NotReadyError. `pipes` opens its standard input and output.
 
-        `settings` are keys besides those of every gateway here, or in their place.
+        `settings` are keys besides those of every gateway here, or in their place; `variables` are variables
+        of its environment that are no keys.
         """
         data, admin = processes.free_port(), processes.free_port()
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
@@ -76,7 +79,7 @@ class Rig:
         with processes.running(
             *program,
             cores=self.gateway_cores,
-            environ=self._environ(engine, data, admin, settings),
+            environ={**self._environ(engine, data, admin, settings), **variables},
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.DEVNULL,

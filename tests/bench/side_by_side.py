@@ -1,0 +1,94 @@
+"""The run that sets the gateway beside its peers: rounds, then what a process costs by itself."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from tests.bench import footprint, reach
+from tests.bench.candidates.kind import Kind
+from tests.bench.candidates.kinds import KINDS
+from tests.bench.report import Figure, Report, number
+from tests.bench.rig import Rig
+from tests.bench.rounds import NOT_MEASURED, measure, started, steps
+from tests.bench.samples import Sample, Samples
+from tests.bench.site import Site, open_site
+from tests.bench.workloads import WORKLOADS
+
+OWN = KINDS[0]
+_IDLE = ("gateway", "envoy", "traefik", "caddy", "plain")
+"""Kinds whose memory per idle connection is looked at."""
+_WARM_UP = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done: more gives figures that are closer from run to run."""
+
+    rounds: int = 3
+    seconds: int | None = None
+    """Of each load; unset: as the workload says."""
+    starts: int = 5
+    requests: int = 100_000
+    """After which the memory is looked at."""
+
+
+QUICK = Effort(rounds=1, seconds=1, starts=2, requests=2_000)
+FULL = Effort(rounds=5, requests=1_000_000)
+
+
+def run(rig: Rig, effort: Effort, kinds: Sequence[Kind], console: Console) -> Report:
+    """Measure; what cannot be measured is told in the report. Raises NotReadyError."""
+    report = Report()
+    with open_site(rig) as site:
+        _rounds(site, effort, kinds, report, console)
+        report.figures += reach.figures(report.samples)
+        report.figures += _noise(report.samples)
+        _footprint(site, effort, kinds, report, console)
+    return report
+
+
+def _rounds(site: Site, effort: Effort, kinds: Sequence[Kind], report: Report, console: Console) -> None:
+    with started(site, kinds, report.faults) as running:
+        for each in running:
+            first = next(workload for workload in WORKLOADS if workload.takes(each.kind.part))
+            measure(site, first, each.candidate, 0, _WARM_UP)
+        began = time.perf_counter()
+        shown = ""
+        for number_of_round, workload, candidate in steps(running, WORKLOADS, effort.rounds):
+            if shown != workload.name:
+                shown = workload.name
+                passed = time.perf_counter() - began
+                console.print(f"round {number_of_round} of {effort.rounds}, {shown}, after {passed:.0f} s")
+            seconds = effort.seconds or workload.seconds
+            sample = measure(site, workload, candidate, number_of_round, seconds)
+            report.samples.every.append(sample)
+            console.print(_line(sample), style="red" if sample.undone else "dim")
+
+
+def _footprint(site: Site, effort: Effort, kinds: Sequence[Kind], report: Report, console: Console) -> None:
+    console.print("measuring start, memory …")
+    try:
+        if OWN in kinds:
+            report.figures.append(footprint.ready(site.rig, effort.starts))
+            report.figures += footprint.memory(site, OWN, effort.requests)
+        for kind in kinds:
+            if kind.name in _IDLE:
+                report.figures.append(footprint.idle_connection(site, kind))
+    except NOT_MEASURED as error:
+        report.faults.append(f"start and memory: {type(error).__name__}: {error}")
+
+
+def _noise(samples: Samples) -> list[Figure]:
+    """How much the machine changed from round to round, by what has no candidate in it."""
+    rates = samples.values("job-32", "direct", lambda each: each.rate)
+    if not rates:
+        return []
+    return [Figure("direct path, fastest round over slowest", max(rates) / min(rates), "x", samples=rates)]
+
+
+def _line(sample: Sample) -> str:
+    if sample.undone:
+        return f"  {sample.candidate}: disqualified: {'; '.join(sample.undone)}"
+    return f"  {sample.candidate}: {number(sample.rate)}/s, p50 {sample.p50 * 1000:.3f} ms"
