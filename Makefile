@@ -72,7 +72,7 @@ lock: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
-	printf '%s\n' $(PEERS_PACKAGES) | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-bench.txt
+	printf '%s\n' $(PEERS_PACKAGES) | $(subst pyproject.toml,-,$(COMPILE)) -c requirements.lock -o requirements-bench.txt
 	printf 'hatchling>=1.27\n' | $(subst pyproject.toml,-,$(COMPILE)) -c requirements.lock -o deploy/docker/build.lock
 
 clean:

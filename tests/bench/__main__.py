@@ -6,18 +6,18 @@ installed is left out, and how to install it is told.
 
 import argparse
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.bench import comparison, jobs_api, processes, profiling, side_by_side
-from tests.bench.candidates.kind import Kind
 from tests.bench.candidates.kinds import KINDS
 from tests.bench.plot import plot
 from tests.bench.programs import missing
 from tests.bench.rig import ENGINES, open_rig
+from tests.bench.side_by_side import Choice
+from tests.bench.workloads import WORKLOADS
 
 PICTURE = processes.ROOT / "docs" / "pictures" / "speed.svg"
 _PROFILED_SECONDS = 5.0
@@ -42,7 +42,7 @@ def main() -> None:
             effort = side_by_side.FULL if chosen.full else effort
             if lacking := missing(("wrk", "nginx")):
                 sys.exit(f"nothing can be set side by side: {lacking}")
-            report = side_by_side.run(rig, effort, _kinds(chosen.only), console)
+            report = side_by_side.run(rig, effort, _choice(chosen), console)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path: Path = chosen.json or processes.ROOT / "bench-results" / f"{stamp}.json"
     report.write(path)
@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--jobs", action="store_true", help="measure the Jobs API instead")
     what.add_argument("--profile", action="store_true", help="profile the request path instead")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    loads = [each.name for each in WORKLOADS]
+    parser.add_argument(
+        "--workloads", nargs="+", choices=loads, metavar="NAME", help=f"of {', '.join(loads)}"
+    )
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="the engine that is profiled")
     parser.add_argument("--readme", action="store_true", help="print the README's tables, draw its plot")
     parser.add_argument(
@@ -77,8 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _kinds(names: Sequence[str] | None) -> list[Kind]:
-    return [kind for kind in KINDS if names is None or kind.name in names]
+def _choice(chosen: argparse.Namespace) -> Choice:
+    return Choice(
+        [kind for kind in KINDS if chosen.only is None or kind.name in chosen.only],
+        [each for each in WORKLOADS if chosen.workloads is None or each.name in chosen.workloads],
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.bench.rig import Rig
 from tests.bench.rounds import NOT_MEASURED, measure, started, steps
 from tests.bench.samples import Sample, Samples
 from tests.bench.site import Site, open_site
-from tests.bench.workloads import WORKLOADS
+from tests.bench.workloads import WORKLOADS, Workload
 
 OWN = KINDS[0]
 _IDLE = ("gateway", "envoy", "traefik", "caddy", "plain")
@@ -38,25 +38,39 @@ QUICK = Effort(rounds=1, seconds=1, starts=2, requests=2_000)
 FULL = Effort(rounds=5, requests=1_000_000)
 
 
-def run(rig: Rig, effort: Effort, kinds: Sequence[Kind], console: Console) -> Report:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is measured."""
+
+    kinds: Sequence[Kind] = KINDS
+    workloads: Sequence[Workload] = WORKLOADS
+
+    @property
+    def processes(self) -> bool:
+        """Whether what a process costs by itself is measured too."""
+        return len(self.workloads) == len(WORKLOADS)
+
+
+def run(rig: Rig, effort: Effort, choice: Choice, console: Console) -> Report:
     """Measure; what cannot be measured is told in the report. Raises NotReadyError."""
     report = Report()
     with open_site(rig) as site:
-        _rounds(site, effort, kinds, report, console)
+        _rounds(site, effort, choice, report, console)
         report.figures += reach.figures(report.samples)
         report.figures += _noise(report.samples)
-        _footprint(site, effort, kinds, report, console)
+        if choice.processes:
+            _footprint(site, effort, choice.kinds, report, console)
     return report
 
 
-def _rounds(site: Site, effort: Effort, kinds: Sequence[Kind], report: Report, console: Console) -> None:
-    with started(site, kinds, report.faults) as running:
+def _rounds(site: Site, effort: Effort, choice: Choice, report: Report, console: Console) -> None:
+    with started(site, choice.kinds, report.faults) as running:
         for each in running:
             first = next(workload for workload in WORKLOADS if workload.takes(each.kind.part))
             measure(site, first, each.candidate, 0, _WARM_UP)
         began = time.perf_counter()
         shown = ""
-        for number_of_round, workload, candidate in steps(running, WORKLOADS, effort.rounds):
+        for number_of_round, workload, candidate in steps(running, choice.workloads, effort.rounds):
             if shown != workload.name:
                 shown = workload.name
                 passed = time.perf_counter() - began
