@@ -38,10 +38,6 @@ class Client:
         self._socket.sendall(request_bytes(self._port, target))
         return self._answer()
 
-    def get_json(self, target: str) -> Any:
-        """The body of a GET, read as JSON."""
-        return json.loads(self.get(target))
-
     def download(self, target: str) -> str:
         """SHA-256 of a body that is not kept."""
         digest = hashlib.sha256()

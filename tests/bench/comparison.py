@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.report import Figure, Report, limit, number, spread
@@ -47,7 +48,7 @@ def show(report: Report, console: Console) -> None:
     for workload in WORKLOADS:
         console.print(f"{workload.name}: {_told(workload)}", style="dim")
     for line in report.samples.disqualified():
-        console.print(f"[red]disqualified:[/] {line}")
+        console.print(f"[red]disqualified:[/] {escape(line)}")
 
 
 def markdown(report: Report) -> str:

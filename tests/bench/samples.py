@@ -92,11 +92,6 @@ class Samples:
         ]
 
 
-def spread(values: Sequence[float]) -> float:
-    """Highest over lowest: how noisy the machine was; 1 where there is nothing to compare."""
-    return max(values) / min(values) if len(values) > 1 and min(values) > 0 else 1.0
-
-
 def median(values: Sequence[float]) -> float | None:
     """The median; None without values."""
     return statistics.median(values) if values else None

@@ -78,7 +78,7 @@ def _rounds(site: Site, effort: Effort, choice: Choice, report: Report, console:
             seconds = effort.seconds or workload.seconds
             sample = measure(site, workload, candidate, number_of_round, seconds)
             report.samples.every.append(sample)
-            console.print(_line(sample), style="red" if sample.undone else "dim")
+            console.print(_line(sample), style="red" if sample.undone else "dim", markup=False)
 
 
 def _footprint(site: Site, effort: Effort, kinds: Sequence[Kind], report: Report, console: Console) -> None:
