@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tests.bench import pattern
 

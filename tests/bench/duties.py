@@ -12,9 +12,8 @@ from tests.bench.wrk import Load
 TOLERANCE = 0.02
 """Share of the requests whose spans, or whose count, may be missing."""
 _SIGMAS = 5.0
-_EXPORTED_AFTER = 0.6
-"""Seconds after the load; exporters wait half a second."""
 _DONE_WITHIN = 8.0
+"""Seconds that what was done has to become visible."""
 _AGAIN_AFTER = 0.2
 
 
@@ -48,8 +47,6 @@ def judge(
 ) -> list[str]:
     """What was not done for that load; gives it time to become visible."""
     deadline = time.perf_counter() + _DONE_WITHIN
-    if candidate.duties.spans:
-        time.sleep(_EXPORTED_AFTER)  # a count before that would be in vain, and costs the candidate CPU time
     asked = 0
     while True:
         after = count(site, candidate)

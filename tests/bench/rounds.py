@@ -1,5 +1,7 @@
 """The rounds: each takes every candidate through every workload, candidates one right after the other."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,11 @@ from tests.bench.wrk import Load, LoadError
 NOT_MEASURED = (OSError, EOFError, UnexpectedAnswerError, NotReadyError, LoadError, MissingProgramError)
 """What may go wrong with a candidate without an end to the run."""
 NOTHING = Load(0, 1.0, 0)
+_LOOKS = 0.6
+"""Seconds between two looks at the CPU time; longer than exporters wait, so that none comes after."""
+_IDLE = 0.1
+"""Share of a core at which a process counts as idle."""
+_IDLE_WITHIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ def measure(site: Site, workload: Workload, candidate: Candidate, number: int, s
     cpu = _cpu(candidate)
     try:
         load = workloads.run(workload, site, candidate, seconds)
+        _wait_until_idle(candidate)
         undone = duties.judge(
             site, candidate, before, load, connections=workload.connections, refused=workload.refused
         )
@@ -70,6 +78,18 @@ def measure(site: Site, workload: Workload, candidate: Candidate, number: int, s
     # After the duties: exporting is a part of a request's price, though it comes later.
     used = None if candidate.pid is None else _cpu(candidate) - cpu
     return Sample(candidate.name, workload.name, number, load, used, undone)
+
+
+def _wait_until_idle(candidate: Candidate) -> None:
+    """What it still does, for callers that are gone or to export, is its own price and not the next one's."""
+    if candidate.pid is None:
+        return
+    deadline = time.perf_counter() + _IDLE_WITHIN
+    used = math.inf
+    while used > _IDLE * _LOOKS and time.perf_counter() < deadline:
+        before = _cpu(candidate)
+        time.sleep(_LOOKS)
+        used = _cpu(candidate) - before
 
 
 def _cpu(candidate: Candidate) -> float:

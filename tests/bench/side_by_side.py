@@ -105,4 +105,6 @@ def _noise(samples: Samples) -> list[Figure]:
 def _line(sample: Sample) -> str:
     if sample.undone:
         return f"  {sample.candidate}: disqualified: {'; '.join(sample.undone)}"
+    if not sample.p50:
+        return f"  {sample.candidate}: {number(sample.received / (1 << 20))} MiB/s"
     return f"  {sample.candidate}: {number(sample.rate)}/s, p50 {sample.p50 * 1000:.3f} ms"

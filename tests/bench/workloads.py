@@ -70,7 +70,7 @@ _NONE = f"/digitaltwins/none?{_VERSION}"
 WORKLOADS = (
     Workload("job-32", "GET of a job, 0.2 KB", JOB, 32, 4, part="job"),
     Workload("job-1", "GET of a job", JOB, 1, 2, part="job"),
-    Workload("job-512", "GET of a job", JOB, 512, 3, part="job"),
+    Workload("job-512", "GET of a job", JOB, 512, 3),
     Workload("list", "GET of a list, 64 KB", _JOBS),
     Workload("put", "PUT of a job", JOB, method="PUT", body=200, new_ids=True),
     Workload("writes", "PUT of a twin, 32 KB", _ROOM, method="PUT", body=32_000),

@@ -26,7 +26,9 @@ def plain(site: Site) -> Iterator[Candidate]:
     ) as process:
         site.wait_for(f"http://127.0.0.1:{port}/metrics/")
         duties = Duties(
-            spans=("server", "client"),
+            # From a connection's second request on, most of what should be server spans are internal ones,
+            # children of the request before: the stock instrumentation finds that one's context current.
+            spans=("client",),
             counted=lambda: total(site.samples(port, "/metrics/"), "requests_total"),
         )
         yield Candidate("plain", port, process.pid, duties)
