@@ -18,7 +18,8 @@ HEADERS = {
 """What the Azure SDK sends."""
 _OF_A_BODY = {"Content-Type": "application/json"}
 _MICRO = 1_000_000
-_WITHIN = 60.0
+_WITHIN = 30.0
+"""Seconds over those of the load after which it is given up."""
 _SCRIPT = """
 wrk.method = "{method}"
 wrk.body = {body}
@@ -78,7 +79,10 @@ def run(path: Path, url: str, connections: int, seconds: int, cores: set[int]) -
     """Load for whole `seconds` by the script at `path`; raises LoadError and MissingProgramError."""
     options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(path))
     with processes.program(path_of("wrk"), *options, url, cores=cores, stdout=subprocess.PIPE) as process:
-        printed = process.communicate(timeout=seconds + _WITHIN)[0]
+        try:
+            printed = process.communicate(timeout=seconds + _WITHIN)[0]
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"wrk {url} did not end") from error
     try:
         return read(json.loads(printed.splitlines()[-1]))
     except (IndexError, ValueError) as error:
