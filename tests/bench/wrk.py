@@ -1,4 +1,7 @@
-"""wrk, the load generator: a script for each workload, and what it tells at its end."""
+"""wrk, the load generator: a script for each workload, and what it tells at its end.
+
+Its latencies are those after its correction for coordinated omission, in which a slow answer weighs more.
+"""
 
 import json
 import subprocess
