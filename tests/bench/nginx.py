@@ -86,6 +86,9 @@ server {{
     proxy_http_version 1.1;
     proxy_request_buffering off;
     proxy_max_temp_file_size 0;
+    proxy_buffers 16 256k;
+    proxy_busy_buffers_size 1m;
+    client_body_buffer_size 256k;
     proxy_set_header Connection "";
     proxy_set_header Host $http_host;
     proxy_set_header Authorization "Bearer {token}";

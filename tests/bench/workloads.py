@@ -12,7 +12,7 @@ from tests.bench.wrk import Load
 
 _VERSION = "api-version=2023-10-31"
 _LARGE = f"/digitaltwins/large?{_VERSION}"
-_TRANSFERS = 4
+_TRANSFERS = 8
 
 
 @dataclass(frozen=True, slots=True)
