@@ -61,8 +61,10 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
     found = _malformed(names, every_name, every_value)
     if found is not None:
         return found
-    if b"_" in every_name and any(name.replace(b"_", b"-").strip(b"-") in guarded for name in names):
-        return "a header name imitates one of the gateway's"
+    if b"_" in every_name:
+        for name in names:
+            if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
+                return "a header name imitates one of the gateway's"
     if not every_value.isascii() and not all(map(_is_utf8, values)):
         return "a header value is neither ASCII nor UTF-8"
     if len(set(names)) < len(names):

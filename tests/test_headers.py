@@ -102,14 +102,16 @@ def test_ambiguous_headers_are_refused(lines: RawHeaders, said: str) -> None:
     [
         [],
         [(b"x-a", b"1"), (b"x-a", b"1"), (b"accept", b"a"), (b"accept", b"b")],
+        [(b"x-a", b"1"), (b"x-a", b"1"), (b"host", b"a")],
         [(b"x_custom_header", b"fine"), (b"x-tab", b"a\tb"), (b"x-word", "\u00e9".encode())],
+        [(b"x_custom_header", b"fine"), (b"host", b"a"), (b"content-length", b"0"), (b"x-key", b"k")],
         [(b"content-length", b"0"), (b"content-type", b"text/plain"), (b"host", b"a")],
         [(b"transfer-encoding", b"Chunked"), (b"authorization", b"Bearer x")],
         [(b"!#$%&'*+-.^_`|~09az", b"")],
     ],
 )
 def test_clean_headers_are_accepted(lines: RawHeaders) -> None:
-    """Duplicates of list fields, odd but valid names, UTF-8 values: no problem."""
+    """Duplicates of list fields, odd but valid names, UTF-8 values, also beside fields of ours: no problem."""
     assert problem(lines, guarding([b"x-key"])) is None
 
 
