@@ -111,7 +111,7 @@ def test_ambiguous_headers_are_refused(lines: RawHeaders, said: str) -> None:
     ],
 )
 def test_clean_headers_are_accepted(lines: RawHeaders) -> None:
-    """Duplicates of list fields, odd but valid names, UTF-8 values, also beside fields of ours: no problem."""
+    """Duplicates of list fields, odd but valid names, UTF-8 values, beside fields of ours too: no problem."""
     assert problem(lines, guarding([b"x-key"])) is None
 
 

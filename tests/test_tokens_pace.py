@@ -37,6 +37,68 @@ def test_leeway_leaves_most_of_the_life(life: float) -> None:
     assert 0 < pace.leeway(life) <= min(5, life / 20)
 
 
+class End(random.Random):
+    """Chance that always takes the upper end, or the lower one."""
+
+    def __init__(self, upper: bool) -> None:
+        super().__init__()
+        self._upper = upper
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if self._upper else a
+
+
+LATEST, EARLIEST = End(upper=True), End(upper=False)
+
+
+@pytest.mark.parametrize(("life", "leeway"), [(10.0, 0.5), (99.0, 4.95), (100.0, 5.0), (3_600.0, 5.0)])
+def test_leeways(life: float, leeway: float) -> None:
+    """A twentieth up to 100 s of life."""
+    assert pace.leeway(life) == leeway
+
+
+@pytest.mark.parametrize(
+    ("life", "refresh_in", "latest"),
+    [
+        (3_600, None, 1_800),
+        (3_600, 600, 600),
+        (3_600, 0.6, 0.6),
+        (3_600, 0, 1_800),
+        (3_600, -1, 1_800),
+        (3_600, 3_599, 3_599),
+        (3_600, 3_600, 1_800),
+        (3_600, 9_999, 1_800),
+        (1, 0.2, 0.5),
+        (math.inf, None, math.inf),
+        (math.inf, 600, 600),
+        (3_600, math.inf, math.inf),
+    ],
+)
+def test_delays(life: float, refresh_in: float | None, latest: float) -> None:
+    """The issuer's wish within the life, else half of it; at most a tenth earlier, at least half a second."""
+    assert pace.refresh_delay(life, refresh_in, LATEST) == latest
+    assert pace.refresh_delay(life, refresh_in, EARLIEST) == max(0.5, latest * 0.9)
+
+
+@pytest.mark.parametrize(
+    ("failures", "retry_after", "latest"),
+    [
+        (1, None, 2),
+        (2, None, 4),
+        (4, None, 16),
+        (5, None, 30),
+        (10**9, None, 30),
+        (1, 1.5, 2),
+        (1, 100.0, 100),
+        (1, 9_999.0, 300),
+    ],
+)
+def test_pauses(failures: int, retry_after: float | None, latest: float) -> None:
+    """They double up to 30 s, from a second on; what the issuer asks for may be longer."""
+    assert pace.backoff(failures, retry_after, LATEST) == latest
+    assert pace.backoff(failures, None, EARLIEST) == 1
+
+
 def test_lives() -> None:
     """An unknown life is 300 s, an endless one endless, an absurd one a year and a day."""
     assert [pace.life(value) for value in (None, math.inf, 1e300, 60.0)] == [300, math.inf, 366 * 86_400, 60]
