@@ -28,7 +28,7 @@ def words() -> Iterator[str]:
         constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
         values = (node.value for node in constants if isinstance(node.value, bytes))
         yield from (
-            value.decode() for value in values if re.fullmatch(rb"[a-z][a-z0-9]*(-[a-z0-9]+)*", value)
+            value.decode() for value in values if re.fullmatch(rb"[a-z][a-z0-9]+(-[a-z0-9]+)*", value)
         )
 
 
