@@ -14,7 +14,7 @@ ELSEWHERE = {"certificates", "cli", "console", "demo", "emulator", "online", "to
 """Rooms that the requests of apps do not come to."""
 NO_FIELDS = {
     "api-version", "chunked", "close", "deflate", "digest", "ff", "gateway", "gzip", "h2c", "identity",
-    "job", "jobs", "none", "null", "same-origin", "true", "upstream", "x-gzip",
+    "j", "job", "jobs", "none", "null", "p", "same-origin", "true", "upstream", "x-gzip", "z",
 }  # fmt: skip
 """Words in the source that are no names of fields."""
 
@@ -28,7 +28,7 @@ def words() -> Iterator[str]:
         constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
         values = (node.value for node in constants if isinstance(node.value, bytes))
         yield from (
-            value.decode() for value in values if re.fullmatch(rb"[a-z][a-z0-9]+(-[a-z0-9]+)*", value)
+            value.decode() for value in values if re.fullmatch(rb"[a-z][a-z0-9]*(-[a-z0-9]+)*", value)
         )
 
 
