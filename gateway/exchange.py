@@ -133,19 +133,11 @@ class Exchange:
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
-    _first: dict[bytes, bytes] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._first = dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes | None:
         """First value of a request header, or None."""
-        return self._first.get(name)
-
-    def add_header(self, name: bytes, value: bytes) -> None:
-        """Send a request header that the app did not; it had none of that name."""
-        self.headers.append((name, value))
-        self._first[name] = value
+        # Without a step of the interpreter's for each line.
+        return dict(reversed(self.headers)).get(name)
 
     @property
     def may_have_run(self) -> bool:

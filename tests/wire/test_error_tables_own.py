@@ -13,6 +13,7 @@ import trustme
 from gateway.config import Limits
 from gateway.crowd import bounded_protocol
 from gateway.failures import REGISTRY
+from gateway.proxy import Proxy
 from tests.support import faults
 from tests.support.asgi_server import served
 from tests.support.gateway import RunningGateway, running_gateway
@@ -186,7 +187,9 @@ class _Bug:
 async def test_internal(engine: str, upstream: FaultUpstream) -> None:
     """A bug: 500, but 502 for POST and PATCH once sent, and the message says only the trace id."""
     async with opened_gateway(upstream.origin, upstream={"engine": engine}) as gateway:
-        proxy = dataclasses.replace(gateway.data_app.router.default, answers=_Bug())  # type: ignore[type-var]
+        running = gateway.data_app.middleware_stack
+        assert isinstance(running, Proxy)
+        proxy = dataclasses.replace(running, answers=_Bug())  # type: ignore[arg-type]  # on purpose
         async with served(proxy, http=STRICT) as port:
             for method in METHODS:
                 response = await _asked(port, method)
