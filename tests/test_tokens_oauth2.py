@@ -8,7 +8,9 @@ import httpx
 import pytest
 import trustme
 
+from gateway.config import OAuth2
 from gateway.tokens import FetchedToken
+from gateway.tokens.oauth2 import trust
 from tests.support.issuer import Issuer
 from tests.support.token_sources import SCOPE, failure, fetch, oauth2_source
 
@@ -30,6 +32,32 @@ async def test_credentials_in_the_form(issuer: Issuer) -> None:
         "scope": SCOPE,
     }
     assert "authorization" not in issuer.seen[0].headers
+
+
+async def test_who_asks_and_for_what(issuer: Issuer) -> None:
+    """The request says its name, asks for plain JSON, and leaves no connection behind."""
+    source = oauth2_source(issuer)
+    for _ in range(2):
+        await source.fetch(claims=None, renew=False)
+    told = issuer.seen[0].headers
+    assert (told["accept"], told["accept-encoding"], told["user-agent"]) == (
+        "application/json",
+        "identity",
+        "adt-gateway",
+    )
+    assert "cookie" not in issuer.seen[1].headers
+    await source.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [("https://issuer.example/t", True), ("HTTPS://issuer.example/t", True), ("http://127.0.0.1/t", False)],
+)
+def test_whom_an_issuer_is_checked_by(url: str, public: bool) -> None:
+    """The public CAs where TLS is spoken; in any case nobody is believed without a check."""
+    tls = trust(OAuth2(token_url=url))
+    assert (tls.cert_store_stats()["x509_ca"] > 0) is public
+    assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 @pytest.mark.parametrize("secret", ["right-secret", "a:b%2F+c d&é€"])

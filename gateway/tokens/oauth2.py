@@ -45,15 +45,20 @@ _ERRORS = frozenset(
 """The OAuth error codes that are repeated in messages; any other text of an issuer's is not."""
 
 
-def open_client(settings: OAuth2, timeout: float) -> httpx.AsyncClient:
-    """The client that calls the token endpoint; `timeout` (seconds) is for each of its phases."""
-    # Reading the CAs takes 30 ms, which a loopback issuer without TLS has no use for.
+def trust(settings: OAuth2) -> ssl.SSLContext:
+    """Whom the token endpoint is checked by: the public CAs, and that of `ca_file`."""
+    # To read the CAs takes 30 ms, which a loopback issuer without TLS has no use for.
     encrypted = httpx.URL(settings.token_url or "").scheme == "https"
     tls = httpx.create_ssl_context(trust_env=False) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if settings.ca_file is not None:
         tls.load_verify_locations(settings.ca_file)
+    return tls
+
+
+def open_client(settings: OAuth2, timeout: float) -> httpx.AsyncClient:
+    """The client that calls the token endpoint; `timeout` (seconds) is for each of its phases."""
     return httpx.AsyncClient(
-        verify=tls,
+        verify=trust(settings),
         timeout=timeout,
         trust_env=False,
         follow_redirects=False,
