@@ -31,6 +31,18 @@ async def test_mode_decides_the_source(mode: str) -> None:
     await source.aclose()
 
 
+@pytest.mark.parametrize("mode", ["file", "static"])
+async def test_a_source_has_its_settings(mode: str, tmp_path: Path) -> None:
+    """The token is the one that is configured, or the one in the file that is."""
+    file = tmp_path / "token"
+    file.write_text("fixed\n")
+    auth = Auth.model_validate({"mode": mode, "file": {"path": file}, "static": {"token": "fixed"}})
+    source = open_source(auth, {})
+    assert source is not None
+    assert (await source.fetch(claims=None, renew=False)).value == "fixed"
+    await source.aclose()
+
+
 @pytest.mark.parametrize("mode", ["passthrough", "none"])
 def test_modes_without_a_source(mode: str) -> None:
     """Where the gateway owns no token there is no source."""

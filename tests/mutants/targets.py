@@ -57,8 +57,9 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "test_tokens_file.py",
             "test_tokens_oauth2*.py",
             "test_tokens_properties.py",
-            "test_tokens_secrets.py",
+            "test_tokens_secret*.py",
             "test_tokens_sources.py",
+            "test_tokens_unreachable.py",
         ),
     ),
 }
