@@ -1,5 +1,6 @@
 """The OAuth2 source against a real token endpoint: what is sent, what is accepted, what faults are called."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import trustme
 
 from gateway.config import OAuth2
 from gateway.tokens import FetchedToken
-from gateway.tokens.oauth2 import trust
+from gateway.tokens.oauth2 import OAuth2Source, trust
 from tests.support.issuer import Issuer
 from tests.support.token_sources import SCOPE, failure, fetch, oauth2_source
 
@@ -50,13 +51,45 @@ async def test_who_asks_and_for_what(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "error", "told"),
+    [
+        (400, "invalid_client", "does not accept the client's credentials"),
+        (400, "invalid_scope", "refused with invalid_scope"),
+        (499, "invalid_scope", "refused with invalid_scope"),
+        (401, 7, "does not accept the client's credentials"),
+        (400, "canary", "answered 400"),
+        (400, ["invalid_scope"], "answered 400"),
+        (399, "invalid_scope", "answered 399"),
+        (500, "invalid_scope", "answered 500"),
+    ],
+)
+async def test_what_a_refusal_says(issuer: Issuer, status: int, error: object, told: str) -> None:
+    """Host and port of the issuer, and its code if OAuth2 knows it; below 400 and from 500 there is none."""
+    body = json.dumps({"error": error}).encode()
+    head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    issuer.raw = head + body
+    failed = await failure(oauth2_source(issuer))
+    assert failed.message == f"The token endpoint 127.0.0.1:{issuer.port} {told}."
+
+
+async def test_an_issuer_at_the_usual_port() -> None:
+    """No port is told that the URL has not."""
+    source = OAuth2Source(OAuth2(token_url="http://issuer.invalid/token"), scope=SCOPE, timeout=5)
+    assert (await failure(source)).message.startswith("The token endpoint issuer.invalid cannot be reached")
+
+
+@pytest.mark.parametrize(
     ("url", "public"),
     [("https://issuer.example/t", True), ("HTTPS://issuer.example/t", True), ("http://127.0.0.1/t", False)],
 )
-def test_whom_an_issuer_is_checked_by(url: str, public: bool) -> None:
-    """The public CAs where TLS is spoken; in any case nobody is believed without a check."""
+def test_whom_an_issuer_is_checked_by(
+    url: str, public: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public CAs where TLS is spoken, whatever the environment has; all are believed only if checked."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     tls = trust(OAuth2(token_url=url))
-    assert (tls.cert_store_stats()["x509_ca"] > 0) is public
+    assert (tls.cert_store_stats()["x509_ca"] > 1) is public
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
