@@ -72,6 +72,20 @@ async def test_what_a_refusal_says(issuer: Issuer, status: int, error: object, t
     assert failed.message == f"The token endpoint 127.0.0.1:{issuer.port} {told}."
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "invalid_request", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+        "invalid_target", "access_denied", "server_error", "temporarily_unavailable",
+    ],
+)  # fmt: skip
+async def test_codes_that_are_repeated(issuer: Issuer, code: str) -> None:
+    """Those of RFC 6749, sections 4.1.2.1 and 5.2, and RFC 8707, section 2."""
+    body = json.dumps({"error": code}).encode()
+    issuer.raw = b"HTTP/1.1 400 X\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    assert (await failure(oauth2_source(issuer))).message.endswith(f" refused with {code}.")
+
+
 async def test_an_issuer_at_the_usual_port() -> None:
     """No port is told that the URL has not."""
     source = OAuth2Source(OAuth2(token_url="http://issuer.invalid/token"), scope=SCOPE, timeout=5)
