@@ -1,9 +1,11 @@
 """The OAuth2 source against a real token endpoint: what is sent, what is accepted, what faults are called."""
 
+import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import httpx
 import pytest
@@ -113,6 +115,8 @@ async def test_basic_authentication(issuer: Issuer, secret: str) -> None:
     issuer.secret = secret
     await fetch(oauth2_source(issuer, authentication="basic", client_secret=secret))
     assert "client_secret" not in issuer.seen[0].form
+    scheme, _, pair = issuer.seen[0].headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(pair).decode()) == ("Basic", f"me:{quote_plus(secret)}")
     assert issuer.seen[0].headers["authorization"].startswith("Basic ")
 
 
