@@ -117,7 +117,6 @@ async def test_basic_authentication(issuer: Issuer, secret: str) -> None:
     assert "client_secret" not in issuer.seen[0].form
     scheme, _, pair = issuer.seen[0].headers["authorization"].partition(" ")
     assert (scheme, base64.b64decode(pair).decode()) == ("Basic", f"me:{quote_plus(secret)}")
-    assert issuer.seen[0].headers["authorization"].startswith("Basic ")
 
 
 async def test_extra_parameters(issuer: Issuer) -> None:
