@@ -194,3 +194,14 @@ async def test_an_outage_is_two_lines_of_the_log(clock: FakeTime) -> None:
     assert len(source.calls) > 3
     assert [line["event"] for line in lines[1:]] == ["token refresh recovered"]
     await tokens.aclose()
+
+
+async def test_a_closed_keeper_says_so(clock: FakeTime) -> None:
+    """Whatever it had before: once its token has expired there is none, because of the shutdown."""
+    tokens = Tokens(ScriptedSource(life=100), time=clock.time)
+    await tokens.current()
+    await tokens.aclose()
+    await clock.advance(200)
+    with pytest.raises(TokenUnavailable, match="The gateway is shutting down") as caught:
+        await tokens.current()
+    assert caught.value.inner == Reason.CLOSED
