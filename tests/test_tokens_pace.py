@@ -116,6 +116,16 @@ def test_any_text_has_an_expiry_or_none(text: str) -> None:
     assert jwt_expiry(text) is None
 
 
+def test_every_character_of_a_token() -> None:
+    """The visible ones of ASCII, and none beside them."""
+    for code in range(0x100):
+        if 0x21 <= code <= 0x7E:
+            assert bearer(f"a{chr(code)}b") == f"a{chr(code)}b"
+        else:
+            with pytest.raises(SourceError):
+                bearer(f"a{chr(code)}b")
+
+
 @given(st.text(max_size=40) | st.text("!~az09.", max_size=9) | st.just("token\n"))
 def test_bearer_is_safe_in_a_header(text: str) -> None:
     """What is accepted as a token is visible ASCII and nothing else."""
