@@ -168,7 +168,8 @@ class Tokens:
         return TokenUnavailable(
             f"No token can be had at the moment. {last.message}",
             inner=str(last.reason),
-            retry_after=self._due - self._now(),
+            # The clock goes on between the question and the answer.
+            retry_after=max(0.0, self._due - self._now()),
         )
 
     def _force(self, claims: str | None) -> asyncio.Task[None] | None:

@@ -23,7 +23,10 @@ def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> U
     return Upstream(
         _engine(settings, origin, version),
         slots=slots(settings.max_connections),
-        uploads=slots(max(1, int(settings.max_connections * _UPLOADS))),
+        uploads=slots(
+            max(1, int(settings.max_connections * _UPLOADS)),
+            what="Every upstream connection that large uploads may have",
+        ),
         deadlines=Deadlines(
             first_byte=times.first_byte,
             query_first_byte=times.query_first_byte,

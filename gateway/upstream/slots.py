@@ -19,7 +19,11 @@ _AGAIN_AFTER = 1
 class Slots:
     """`count` slots; at most `max_queued` requests wait for one, each at most `wait` seconds."""
 
-    def __init__(self, count: int, *, max_queued: int, wait: float) -> None:
+    def __init__(
+        self, count: int, *, max_queued: int, wait: float, what: str = "Every upstream connection"
+    ) -> None:
+        """`what` says of what all are taken, where none is left."""
+        self._what = what
         self._free = count
         self._spare = count
         self._max_queued = max_queued
@@ -35,7 +39,7 @@ class Slots:
         """Raise Overloaded where a request that came now would be refused; `take` alone decides."""
         if self.full:
             raise failures.Overloaded(
-                "Every upstream connection is in use, and no more requests may wait for one "
+                f"{self._what} is in use, and no more requests may wait for one "
                 "(upstream.max_connections, upstream.max_queued).",
                 retry_after=_AGAIN_AFTER,
             )
@@ -94,7 +98,7 @@ class Slots:
             self._queue.pop(turn, None)
             turn.set_exception(
                 failures.Overloaded(
-                    "Every upstream connection is in use (upstream.max_connections).",
+                    f"{self._what} is in use (upstream.max_connections).",
                     retry_after=_AGAIN_AFTER,
                 )
             )

@@ -109,7 +109,9 @@ async def test_slow_uploads_leave_room(engine: str, upstream: FaultUpstream) -> 
         await upstream.received(SLOTS - 1)
         async with connected(gateway) as late:
             await late.send(head + b"x" * 100)
-            assert_shed(await late.response())
+            shed = await late.response()
+            assert_shed(shed)
+            assert "that large uploads may have" in error_of(shed)["message"]
         async with connected(gateway) as client:
             for _ in range(10):
                 await client.send(request(TWIN))
