@@ -15,9 +15,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from gateway.exchange import RawHeaders
 
-_NO_BODY_STATUS = frozenset({204, 304})
-
-
+NO_BODY_STATUS = frozenset({204, 304})
+"""Answers that have no body, whatever they say (RFC 9110, section 6.4.1)."""
 SILENT = logging.getLogger("gateway.protocol")
 """What uvicorn would log (a cut response, a bad request) is told by the exchange's own log line."""
 SILENT.setLevel(logging.CRITICAL + 1)
@@ -86,7 +85,7 @@ class Cycle(RequestResponseCycle):
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _NO_BODY_STATUS:
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in NO_BODY_STATUS:
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked\r\n")
         head = b"".join([*lines, b"\r\n"])

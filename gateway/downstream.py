@@ -13,13 +13,13 @@ from gateway import failures
 from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
 from gateway.bodies import once
 from gateway.config import Limits
+from gateway.cycle import NO_BODY_STATUS
 from gateway.deadline import within
 from gateway.exchange import Exchange, RawHeaders
 from gateway.headers import first
 
 Result = TypeVar("Result")
 
-_NO_BODY_STATUS = frozenset({204, 304})
 _GIVEN_UP_WITH_THE_CLIENT = frozenset({"GET", "HEAD"})
 
 
@@ -147,7 +147,7 @@ class Downstream:
         Each piece waits until the app has taken the one before, at most `limits.slow_reader`.
         """
         self._exchange.status = status
-        if status in _NO_BODY_STATUS:
+        if status in NO_BODY_STATUS:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         elif self._needs_length(headers):
@@ -163,7 +163,7 @@ class Downstream:
     async def _stream(self, pieces: AsyncIterator[bytes], announced: int | None) -> bytes:
         """Hand over the pieces but the last, where it can be known for one: it ends the response."""
         last = b""
-        unsaid = self._exchange.method == "HEAD" or self._exchange.status in _NO_BODY_STATUS
+        unsaid = self._exchange.method == "HEAD" or self._exchange.status in NO_BODY_STATUS
         async with aclosing(pieces) as stream:  # type: ignore[type-var]
             while (piece := await self.race(_next(stream))) is not None:
                 if unsaid:
