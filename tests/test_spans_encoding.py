@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from gateway.spans.encoding import encode
+from gateway.spans.lean import LeanSpan, LeanTracer, Place
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
@@ -73,6 +75,45 @@ def batches(draw: st.DrawFn) -> list[ReadableSpan]:
 def test_the_same_bytes_as_the_sdk(spans: list[ReadableSpan]) -> None:
     """Whatever spans hold, in whatever order they come."""
     assert encode(spans) == encode_spans(spans).SerializePartialToString()
+
+
+class Kept:
+    """Where lean spans go that have ended."""
+
+    def __init__(self) -> None:
+        self.spans: list[LeanSpan] = []
+
+    def take(self, span: LeanSpan) -> None:
+        self.spans.append(span)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            TEXTS, st.sampled_from(SpanKind), CONTEXTS, st.none() | CONTEXTS, TIMES, TIMES, st.booleans()
+        ),
+        max_size=3,
+    ),
+    st.dictionaries(TEXTS.filter(bool), SCALARS, max_size=4),
+    st.lists(st.builds(Link, CONTEXTS), max_size=2),
+)
+def test_lean_spans_are_told_as_the_sdk_tells_its_own(
+    spans: list[tuple[str, SpanKind, SpanContext, SpanContext | None, int, int, bool]],
+    attributes: dict[str, str | int | float | bool],
+    links: list[Link],
+) -> None:
+    """What is exported of a span does not depend on who holds it until then."""
+    kept = Kept()
+    provider = TracerProvider(shutdown_on_exit=False)
+    sdk = provider.get_tracer("a", "1")
+    assert isinstance(sdk, SdkTracer)
+    tracer = LeanTracer(sdk, InstrumentationScope("a", "1"), [kept], follows=True)
+    for name, kind, context, parent, start, end, failed in spans:
+        above = None if parent is None else Place.of(parent)
+        span = LeanSpan(tracer, name, kind, Place.of(context), above, {}, start, links)
+        span.end(attributes, failed=failed, at=end, events=[Event("b", {}, 1)])
+    readable = [span.readable() for span in kept.spans]
+    assert encode(kept.spans) == encode_spans(readable).SerializePartialToString()
 
 
 def a_span(**attributes: object) -> ReadableSpan:

@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
+from gateway.spans.lean import LeanSpan, Place
+
 _ATTRIBUTES = 4_096
 """Attributes that are kept as bytes: methods, routes, statuses and the like, and the latest paths."""
 _UNSIGNED = (1 << 64) - 1
@@ -28,7 +30,7 @@ _SMALL = [bytes((number,)) for number in range(0x80)]
 _Scope = InstrumentationScope | None
 
 
-def encode(spans: Iterable[ReadableSpan]) -> bytes:
+def encode(spans: Iterable[ReadableSpan | LeanSpan]) -> bytes:
     """An `ExportTraceServiceRequest`, grouped by resource and scope in the order of their first spans.
 
     Raises TypeError for an attribute that OTLP has no value for.
@@ -64,7 +66,7 @@ def _scope(scope: InstrumentationScope | None) -> bytes:
     )
 
 
-def _span(span: ReadableSpan) -> bytes:
+def _span(span: ReadableSpan | LeanSpan) -> bytes:
     context, parent = span.context, span.parent
     if context is None:
         raise TypeError("a span without a context cannot be told")
@@ -128,7 +130,7 @@ def _state(state: TraceState) -> bytes:
     return _text(b"\x1a", ",".join([f"{key}={value}" for key, value in state.items()])) if state else b""
 
 
-def _flags(context: SpanContext | None) -> bytes:
+def _flags(context: SpanContext | Place | None) -> bytes:
     remote = context is not None and context.is_remote
     return _FLAGS(_HAS_IS_REMOTE | _IS_REMOTE if remote else _HAS_IS_REMOTE)
 

@@ -10,9 +10,12 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from gateway.spans.lean import LeanSpan
 
 _log = logging.getLogger("gateway.spans")
 _OTLP_LOGGER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
@@ -38,6 +41,26 @@ class Tally:
         with self._lock:
             self.dropped += spans
             self.failures += 1
+
+
+class Places:
+    """How many spans may still be queued; a semaphore that nobody waits at takes five times as long."""
+
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        self._free = count
+
+    def enter(self) -> bool:
+        """Take a place, if there is one."""
+        with self._lock:
+            free = self._free > 0
+            self._free -= free
+        return free
+
+    def release(self, count: int) -> None:
+        """Give places back."""
+        with self._lock:
+            self._free += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +89,14 @@ class _FirstComplaint(logging.Filter):
 
 
 class CountedExporter(SpanExporter):
-    """Wraps an exporter: counts what fails and logs a change of state once."""
+    """Wraps an exporter: counts what fails and logs a change of state once.
 
-    def __init__(self, inner: SpanExporter, tally: Tally, places: threading.Semaphore) -> None:
+    The exporter gets lean spans as they are where it has `reads_lean`, else the SDK's.
+    """
+
+    def __init__(self, inner: SpanExporter, tally: Tally, places: "Places") -> None:
         self._inner = inner
+        self._reads_lean = getattr(inner, "reads_lean", False)
         self._tally = tally
         self._places = places
         self._failing = False
@@ -77,12 +104,12 @@ class CountedExporter(SpanExporter):
         self._complaint = _FirstComplaint()
         logging.getLogger(_OTLP_LOGGER).addFilter(self._complaint)
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan | LeanSpan]) -> SpanExportResult:
         """Export one batch; a failure is counted, never raised, for the SDK would log each one."""
         self._places.release(len(spans))
         self._complaint.text = ""
         try:
-            result = self._inner.export(spans)
+            result = self._inner.export(cast("Any", spans) if self._reads_lean else _readable(spans))
         except Exception as error:  # noqa: BLE001 - whatever an exporter raises, the batch is lost
             result = SpanExportResult.FAILURE
             self._complaint.text = type(error).__name__
@@ -119,17 +146,21 @@ class CountedProcessor(BatchSpanProcessor):
 
     def __init__(self, inner: SpanExporter, options: BatchOptions, tally: Tally) -> None:
         self._tally = tally
-        self._places = threading.Semaphore(options.queue)
+        self._places = Places(options.queue)
         self._open = True
         self.exporter = CountedExporter(inner, tally, self._places)
         super().__init__(self.exporter, options.queue, options.delay, options.batch)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span, or count it as dropped."""
-        if span.context is None or not span.context.trace_flags.sampled:
-            return
-        if self._open and self._places.acquire(blocking=False):
-            super().on_end(span)
+        if span.context is not None and span.context.trace_flags.sampled:
+            self.take(span)
+
+    def take(self, span: ReadableSpan | LeanSpan) -> None:
+        """Queue a span that is to be exported, or count it as dropped."""
+        if self._open and self._places.enter():
+            # The queue asks nothing of what is in it.
+            self._batch_processor.emit(cast("Any", span))
         else:
             self._tally.drop(1)
 
@@ -138,6 +169,10 @@ class CountedProcessor(BatchSpanProcessor):
         self._open = False
         super().shutdown()  # type: ignore[no-untyped-call]  # the SDK left it untyped
         self.exporter.release_log()
+
+
+def _readable(spans: Sequence[ReadableSpan | LeanSpan]) -> list[ReadableSpan]:
+    return [span.readable() if isinstance(span, LeanSpan) else span for span in spans]
 
 
 class Pipeline:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import SpanKind
 
 from gateway.spans import attributes, references
 from gateway.spans.attributes import Attributes
-from gateway.spans.lean import LeanSpan, LeanTracer
+from gateway.spans.lean import LeanSpan, LeanTracer, Place
 from gateway.spans.references import SpanIds
+from gateway.trace_context import SAMPLED
 
 _FAILED: Final = "failed"
 _NO_CODE: Final = "_OTHER"
@@ -59,14 +60,9 @@ def export(tracer: LeanTracer, job: JobSpan, *, link: bool) -> None:
     )
     if not sampled:
         return
-    parent = None if link else creator
+    parent = None if link or creator is None else Place.of(creator)
     links = references.links_to([job.created_in]) if link and job.created_in is not None else []
-    context = SpanContext(
-        trace_id if parent is None else parent.trace_id,
-        span_id,
-        is_remote=False,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED),
-    )
+    context = Place(trace_id if parent is None else parent.trace_id, span_id, SAMPLED)
     end = max(start, _instant(job.finished_ns, job.last_seen))
     span = LeanSpan(tracer, name, kind, context, parent, learned, start, links)
     span.end({}, failed=job.status == _FAILED, at=end, events=tuple(_events(job, start, end)))

@@ -17,6 +17,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from gateway.spans.encoding import encode
 from gateway.spans.environment import TracingConfigError, number, signal
+from gateway.spans.lean import LeanSpan
 
 _log = logging.getLogger("gateway.spans")
 
@@ -29,7 +30,9 @@ LONGEST_EXPORT_TIMEOUT = 30.0
 class EncodedSpanExporter(OTLPSpanExporter):
     """The SDK's exporter, which sends and tries again, with our encoder in place of its own."""
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    reads_lean = True
+
+    def export(self, spans: Sequence[ReadableSpan | LeanSpan]) -> SpanExportResult:
         """Send one batch; without the SDK's limit of 64 MiB, which 512 spans of bounded text cannot reach."""
         if self._shutdown:
             return SpanExportResult.FAILURE

@@ -22,6 +22,7 @@ from gateway.config import Tracing
 
 _log = logging.getLogger("gateway.spans")
 _PARENT_BASED = "parentbased_"
+_ROOTS = frozenset({"always_on", "always_off", "traceidratio"})
 
 
 class LinkedCaller(Sampler):
@@ -54,8 +55,8 @@ class LinkedCaller(Sampler):
 
 def sampler(settings: Tracing, environ: Mapping[str, str]) -> Sampler:
     """`tracing.sample_ratio`, else `OTEL_TRACES_SAMPLER`, else all; parent-based by default."""
-    root, parent_based = _root(settings, environ)
-    if not parent_based:
+    root = _root(settings, environ)
+    if not _parent_based(settings, environ):
         return root
     if not settings.honour_sampled:
         return ParentBased(root, remote_parent_sampled=root, remote_parent_not_sampled=root)
@@ -63,23 +64,31 @@ def sampler(settings: Tracing, environ: Mapping[str, str]) -> Sampler:
     return LinkedCaller(followed) if settings.trust == "restart" else followed
 
 
-def _root(settings: Tracing, environ: Mapping[str, str]) -> tuple[Sampler, bool]:
+def follows_callers(settings: Tracing, environ: Mapping[str, str]) -> bool:
+    """Whether the sampler does what a caller's flag says, wherever there is a caller, and nothing else."""
+    return settings.honour_sampled and settings.trust == "continue" and _parent_based(settings, environ)
+
+
+def _parent_based(settings: Tracing, environ: Mapping[str, str]) -> bool:
+    return settings.sample_ratio is not None or _name(environ) not in _ROOTS
+
+
+def _root(settings: Tracing, environ: Mapping[str, str]) -> Sampler:
     if settings.sample_ratio is not None:
-        return TraceIdRatioBased(settings.sample_ratio), True
-    name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
-    root: Sampler
+        return TraceIdRatioBased(settings.sample_ratio)
+    name = _name(environ)
     match name.removeprefix(_PARENT_BASED):
-        case "always_on":
-            root = ALWAYS_ON
         case "always_off":
-            root = ALWAYS_OFF
+            return ALWAYS_OFF
         case "traceidratio":
-            root = TraceIdRatioBased(_ratio(environ))
-        case _:
-            if name:
-                _log.warning("OTEL_TRACES_SAMPLER: %s is not known; parentbased_always_on is used", name)
-            return ALWAYS_ON, True
-    return root, name.startswith(_PARENT_BASED)
+            return TraceIdRatioBased(_ratio(environ))
+        case root if name and root not in _ROOTS:
+            _log.warning("OTEL_TRACES_SAMPLER: %s is not known; parentbased_always_on is used", name)
+    return ALWAYS_ON
+
+
+def _name(environ: Mapping[str, str]) -> str:
+    return environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
 
 
 def _ratio(environ: Mapping[str, str]) -> float:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NoOpTracer, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
+from opentelemetry.trace import Link, NoOpTracer, SpanKind, Tracer, TraceState
 
 from gateway import trace_context
 from gateway.config import Tracing
@@ -17,7 +17,7 @@ from gateway.exchange import Exchange, TraceIds
 from gateway.spans import attributes, background, environment, job, references, sampling
 from gateway.spans.export import CountedProcessor, Pipeline, Tally
 from gateway.spans.job import JobSpan
-from gateway.spans.lean import LeanSpan, LeanTracer
+from gateway.spans.lean import NO_STATE, LeanSpan, LeanTracer, Place
 from gateway.spans.recording import Recorder, ServerSpan, TracedServerSpan, WorkSpan
 from gateway.spans.references import SpanIds
 from gateway.trace_context import TraceContext
@@ -80,7 +80,8 @@ class Spans:
         tracer = provider.get_tracer(SCOPE, version)
         if not isinstance(tracer, SdkTracer):
             raise TypeError("an SDK provider makes SDK tracers")
-        lean = LeanTracer(tracer, InstrumentationScope(SCOPE, version))
+        follows = sampling.follows_callers(settings, environ)
+        lean = LeanTracer(tracer, InstrumentationScope(SCOPE, version), processors, follows=follows)
         return cls(settings, ids, tracer, Recorder(lean, ids, origin), pipeline)
 
     @property
@@ -112,7 +113,7 @@ class Spans:
             None if self._restart else remote,
             attributes.server_start(exchange),
             exchange.started_ns,
-            [Link(remote)] if self._restart and remote is not None else [],
+            [Link(remote.full())] if self._restart and remote is not None else [],
         )
         exchange.trace = _ids_of(span)
         return TracedServerSpan(self._recorder, span, state=state, bag=bag)
@@ -185,13 +186,13 @@ def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
     )
 
 
-def _remote(caller: TraceContext) -> SpanContext:
-    return SpanContext(
+def _remote(caller: TraceContext) -> Place:
+    return Place(
         int(caller.trace_id, 16),
         int(caller.parent_id, 16),
+        caller.flags,
         is_remote=True,
-        trace_flags=TraceFlags(caller.flags),
-        trace_state=_CarriedState(caller.tracestate) if caller.tracestate else None,
+        trace_state=_CarriedState(caller.tracestate) if caller.tracestate else NO_STATE,
     )
 
 
