@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -29,16 +29,18 @@ class WithoutCreated(Collector):
             yield metric
 
 
-class ReadCounter(Collector):
-    """A counter whose values are read, by label values, when it is scraped."""
+class ReadFamily(Collector):
+    """A metric whose values are read, by label values, when it is scraped."""
 
     def __init__(
         self,
+        kind: type[CounterMetricFamily] | type[GaugeMetricFamily],
         name: str,
         documentation: str,
         names: tuple[str, ...],
         read: Callable[[], Mapping[LabelValues, int]],
     ) -> None:
+        self._kind = kind
         self._name = name
         self._documentation = documentation
         self._names = names
@@ -46,8 +48,8 @@ class ReadCounter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One family with the values of now."""
-        family = CounterMetricFamily(self._name, self._documentation, labels=self._names)
-        for values, count in self._read().items():
+        family = self._kind(self._name, self._documentation, labels=self._names)
+        for values, count in dict(self._read()).items():
             family.add_metric(values, count)
         yield family
 

@@ -7,10 +7,13 @@ cost 13 ms a scrape); `sum by (error_code)` therefore starts at 0 for every know
 
 from collections.abc import Collection
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
 
 from gateway.exchange import Attempt, Exchange
 from gateway.metrics import labels
+from gateway.metrics.collectors import ReadFamily
+from gateway.metrics.distributions import Distribution, Distributions
 from gateway.metrics.labels import ErrorCodes, Kept, LabelValues
 
 HTTP_LABELS = ("http_request_method", "http_route", "http_response_status_code", "error_type")
@@ -27,11 +30,10 @@ MAX_ERROR_SETS = 400
 
 UNMATCHED = "unmatched"
 
-Exemplar = dict[str, str] | None
 
-
-def _exemplar(exchange: Exchange) -> Exemplar:
-    return {"trace_id": exchange.trace.trace_id} if exchange.trace.sampled else None
+def _example(exchange: Exchange) -> str | None:
+    """The trace that may be named as an example."""
+    return exchange.trace.trace_id if exchange.trace.sampled else None
 
 
 def _coarse_duration(values: LabelValues) -> LabelValues:
@@ -45,17 +47,17 @@ def _coarse_error(values: LabelValues) -> LabelValues:
 
 def _histogram(
     registry: CollectorRegistry, name: str, documentation: str, names: tuple[str, ...]
-) -> Kept[Histogram]:
-    family = Histogram(name, documentation, names, buckets=HTTP_BUCKETS, registry=registry)
+) -> Kept[Distribution]:
+    family = Distributions(name, documentation, names, buckets=HTTP_BUCKETS, registry=registry)
     return Kept(family, limit=MAX_DURATION_SETS, overflow=_coarse_duration)
 
 
-def _overhead(registry: CollectorRegistry) -> Kept[Histogram]:
+def _overhead(registry: CollectorRegistry) -> Kept[Distribution]:
     documentation = (
         "The gateway's own time: total less upstream, less the governor's wait, less waiting for the app."
     )
     return Kept(
-        Histogram(
+        Distributions(
             "adt_gateway_overhead_seconds",
             documentation,
             ("http_route",),
@@ -106,8 +108,17 @@ class ExchangeMetrics:
             (*HTTP_LABELS, "server_address"),
         )
         self._overhead = _overhead(registry)
-        self._active = Kept(
-            Gauge("http_server_active_requests", "Requests in flight.", HTTP_LABELS[:1], registry=registry)
+        self._active: dict[LabelValues, int] = dict.fromkeys(
+            ((method,) for method in (*labels.METHODS, labels.OTHER_HTTP)), 0
+        )
+        registry.register(
+            ReadFamily(
+                GaugeMetricFamily,
+                "http_server_active_requests",
+                "Requests in flight.",
+                HTTP_LABELS[:1],
+                lambda: self._active,
+            )
         )
         self._errors = _errors(registry)
         self._normalised = _normalised(registry)
@@ -115,7 +126,7 @@ class ExchangeMetrics:
 
     def started(self, exchange: Exchange) -> None:
         """Count a request as in flight."""
-        self._active(labels.method(exchange.method)).inc()
+        self._active[labels.method(exchange.method),] += 1
 
     def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
         """Record an attempt that is over; one that is shared may outlive the exchange that began it."""
@@ -128,33 +139,32 @@ class ExchangeMetrics:
             self._server_address,
         )
         finished = attempt.started if attempt.finished is None else attempt.finished
-        client.observe(finished - attempt.started, _exemplar(exchange))
+        client.observe(finished - attempt.started, _example(exchange))
 
     def finished(self, exchange: Exchange) -> None:
         """Record a finished exchange; its clock readings are those of its spans."""
         method = labels.method(exchange.method)
-        exemplar = _exemplar(exchange)
-        self._active(method).dec()
-        self._durations(exchange, method, exemplar)
+        example = _example(exchange)
+        self._active[method,] -= 1
+        self._durations(exchange, method, example)
         if exchange.error_code is not None:
             origin = "upstream" if exchange.error_origin == "upstream" else "gateway"
             code = self._codes.fold(exchange.error_code)
-            self._errors(exchange.route.template, code, origin).inc(exemplar=exemplar)
+            named = None if example is None else {"trace_id": example}
+            self._errors(exchange.route.template, code, origin).inc(exemplar=named)
         if exchange.normalised is not None:
             self._normalised(labels.one_of(self._known_normalisations, exchange.normalised)).inc()
 
-    def _durations(self, exchange: Exchange, method: str, exemplar: Exemplar) -> None:
+    def _durations(self, exchange: Exchange, method: str, example: str | None) -> None:
         route = exchange.route.template
         end = exchange.finished if exchange.finished is not None else exchange.started
         total = end - exchange.started
         error_type = self._codes.error_type(exchange.error_type)
         server = self._server(method, route, labels.status(exchange.status), error_type)
-        server.observe(total, exemplar)
+        server.observe(total, example)
         self._overhead(route).observe(exchange.own_seconds)
 
     def _start_at_zero(self) -> None:
-        for method in (*labels.METHODS, labels.OTHER_HTTP):
-            self._active(method)
         for code in sorted(self._codes.known):
             self._errors(UNMATCHED, code, "gateway" if code in self._codes.gateway else "upstream")
         self._errors(UNMATCHED, labels.OTHER, "upstream")

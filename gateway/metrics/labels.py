@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Generic, TypeVar
-
-from prometheus_client.metrics import MetricWrapperBase
+from typing import Generic, Protocol, TypeVar
 
 from gateway import failures
 
@@ -94,8 +92,16 @@ class ErrorCodes:
         return OTHER_HTTP if status is None else ERROR_CLASSES[status[1]]
 
 
-Child = TypeVar("Child", bound=MetricWrapperBase)
+Child = TypeVar("Child")
+Child_co = TypeVar("Child_co", covariant=True)
 LabelValues = tuple[str, ...]
+
+
+class Labelled(Protocol[Child_co]):
+    """A metric with labels."""
+
+    def labels(self, *values: str) -> Child_co:
+        """The child with these label values."""
 
 
 class Kept(Generic[Child]):
@@ -107,7 +113,7 @@ class Kept(Generic[Child]):
 
     def __init__(
         self,
-        parent: Child,
+        parent: Labelled[Child],
         *,
         limit: int | None = None,
         overflow: Callable[[LabelValues], LabelValues] | None = None,

@@ -11,6 +11,7 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
@@ -18,7 +19,7 @@ from gateway.exchange import Attempt, Exchange
 from gateway.metrics import labels
 from gateway.metrics.circuit import circuit_gauge
 from gateway.metrics.client_retries import ClientRetries
-from gateway.metrics.collectors import ReadCounter, View, Viewed, WithoutCreated
+from gateway.metrics.collectors import ReadFamily, View, Viewed, WithoutCreated
 from gateway.metrics.exchanges import ExchangeMetrics
 from gateway.metrics.job_requests import JobRequestMetrics, queue_gauges, store_gauge
 from gateway.metrics.job_series import JobState, job_families, states
@@ -189,7 +190,9 @@ class Metrics:
         self._registry.register(collector)
 
     def _read_counter(self, name: str, documentation: str, read: Callable[[], int]) -> None:
-        self._registry.register(ReadCounter(name, documentation, (), lambda: {(): read()}))
+        self._registry.register(
+            ReadFamily(CounterMetricFamily, name, documentation, (), lambda: {(): read()})
+        )
 
     def _unread(self) -> Mapping[LabelValues, int]:
         """By reader and reason; a page of jobs has two readers."""
@@ -215,7 +218,8 @@ class Metrics:
         )
         self._links_unread = dict.fromkeys((*labels.LINK_UNREAD_REASONS, labels.OTHER), 0)
         self._registry.register(
-            ReadCounter(
+            ReadFamily(
+                CounterMetricFamily,
                 "adt_gateway_bodies_unread",
                 "Bodies that passed without their links or their jobs being read.",
                 ("reader", "reason"),
