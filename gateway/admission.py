@@ -83,6 +83,8 @@ class Admission:
 
     def _check_browser(self, exchange: Exchange) -> None:
         """Refuse what a web page of another site can make a browser send (Fetch standard, section 3.1)."""
+        if b"origin" not in exchange.fields and b"sec-fetch-site" not in exchange.fields:
+            return
         for name, value in exchange.headers:
             if name == b"sec-fetch-site" and value not in _OWN_SITES:
                 raise failures.Forbidden("Requests from a web page of another site are refused.")

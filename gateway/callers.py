@@ -49,9 +49,12 @@ class Callers:
         self._bearer_keys = bearer_keys
         self._uids = frozenset(inbound.peer_uids)
         self._names = frozenset(map(_listed, inbound.client_names))
+        self._asks = bool(self.keys or self._uids or self._names)
 
     def identify(self, exchange: Exchange) -> failures.GatewayError | None:
         """Name the exchange's caller as far as it is known; why it may not use the gateway, or None."""
+        if exchange.peer is _UNKNOWN and not self._asks:
+            return None
         shown = self._shown(exchange) if self.keys else []
         key = self.keys.owner(shown[0]) if len(shown) == 1 else None
         name, uid = self._name(exchange.peer), exchange.peer.uid

@@ -2,14 +2,14 @@
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from functools import partial
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
-async def within(seconds: float, call: Coroutine[Any, Any, Result]) -> Result:
+async def within(seconds: float, call: Awaitable[Result]) -> Result:
     """The result of `call`; raises TimeoutError after `seconds`.
 
     Most pieces of a body are sent or read without waiting. Arming a timer for each costs more than the rest

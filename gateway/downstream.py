@@ -37,6 +37,7 @@ class Downstream:
         self._connection: Connection = scope[CONNECTION]
         self._connection.on_lost = self._lost
         exchange.client_left = self._connection.lost
+        self._task: asyncio.Task[Any] | None = None
         self._racing: asyncio.Task[Any] | None = None
         self._given_up = False
         self._unsent = False
@@ -114,7 +115,8 @@ class Downstream:
         A write that was fully sent runs to its end, so that its outcome is logged and counted; `unsent` says
         that it has not gone to the upstream yet, so that it need not go at all. Raises ClientLeft.
         """
-        task = asyncio.current_task()
+        # An exchange is one task; asking costs as much as the rest of this.
+        task = self._task = self._task or asyncio.current_task()
         outer = self._racing, self._unsent
         self._unsent = unsent
         if task is None or (self._exchange.client_left and self._gives_up()):
@@ -151,12 +153,12 @@ class Downstream:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         elif self._needs_length(headers):
-            body = await self._collected(pieces)
+            body = await self.race(self._collected(pieces))
             headers, pieces = [*headers, (b"content-length", b"%d" % len(body))], once(body)
         await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
         self.response_started = True
         length = first(headers, b"content-length")
-        last = await self._stream(pieces, None if length is None else int(length))
+        last = await self.race(self._stream(pieces, None if length is None else int(length)))
         await self._hand_over({"type": "http.response.body", "body": last, "more_body": False})
         self.close()
 
@@ -165,7 +167,7 @@ class Downstream:
         last = b""
         unsaid = self._exchange.method == "HEAD" or self._exchange.status in NO_BODY_STATUS
         async with aclosing(pieces) as stream:  # type: ignore[type-var]
-            while (piece := await self.race(_next(stream))) is not None:
+            async for piece in stream:
                 if unsaid:
                     continue
                 self._exchange.bytes_out += len(piece)
@@ -186,7 +188,7 @@ class Downstream:
     async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
         body = bytearray()
-        while (piece := await self.race(_next(pieces))) is not None:
+        async for piece in pieces:
             body += piece
             if len(body) > self._limits.observed_body:
                 raise failures.BadUpstreamResponse(
@@ -199,16 +201,13 @@ class Downstream:
             raise failures.ClientLeft
         waiting = time.perf_counter()
         try:
-            await within(self._limits.slow_reader, self._sending(message))
+            await within(self._limits.slow_reader, self._send(message))
         except TimeoutError:
             # Closed politely, the connection would last until the app has taken what is buffered.
             self._connection.abort()
             raise failures.ResponseCut("The app did not take the response in time.") from None
         finally:
             self._exchange.app_wait += time.perf_counter() - waiting
-
-    async def _sending(self, message: Message) -> None:
-        await self._send(message)
 
     def close(self) -> None:
         """Stop listening for the client's end; the next request on the connection may listen already."""
@@ -239,10 +238,6 @@ class Upload:
             self._downstream.failure = failure
             raise
         self.finished.set()
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(pieces, None)
 
 
 def _too_large(limit: int) -> failures.RequestTooLarge:

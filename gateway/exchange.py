@@ -4,15 +4,16 @@ It is all that passes between the rooms. Rooms that tell the story (`spans`, `me
 read it. Clock readings are `time.perf_counter()` seconds; durations are seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 
 RawHeaders = list[tuple[bytes, bytes]]
 """Header lines in order, names in lower case, duplicates kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What the method and the raw path mean; every label here comes from a closed set."""
 
     template: str
@@ -29,8 +30,10 @@ class Route:
     """Whether the upstream counts the request against its jobs rate; some that match no template too."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceIds:
+UNMATCHED = Route("unmatched")
+
+
+class TraceIds(NamedTuple):
     """The exchange's place in its trace, as lower-case hex."""
 
     trace_id: str
@@ -39,6 +42,9 @@ class TraceIds:
     sampled: bool
     response_header: bytes
     """The value of `traceresponse`."""
+
+
+NOWHERE = TraceIds("0" * 32, "0" * 16, sampled=False, response_header=b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +95,10 @@ class Exchange:
     started: float = 0.0
     started_ns: int = 0
     """Wall clock at `started`, nanoseconds since the epoch."""
-    route: Route = Route("unmatched")
+    route: Route = UNMATCHED
     caller: str | None = None
     """What is known of who asks: name of its key, name in its certificate, `uid:1000`; for refusals too."""
-    trace: TraceIds = TraceIds("0" * 32, "0" * 16, sampled=False, response_header=b"")
+    trace: TraceIds = NOWHERE
     client_request_id: str | None = None
 
     attempts: list[Attempt] = field(default_factory=list)
@@ -133,11 +139,23 @@ class Exchange:
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
+    _fields: dict[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     def header(self, name: bytes) -> bytes | None:
         """First value of a request header, or None."""
-        # Without a step of the interpreter's for each line.
-        return dict(reversed(self.headers)).get(name)
+        return self.fields.get(name)
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The first value of each request header."""
+        if self._fields is None:
+            self._fields = dict(reversed(self.headers))
+        return self._fields
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Add a request header of the gateway's own, behind the app's."""
+        self.headers.append((name, value))
+        self._fields = None
 
     @property
     def may_have_run(self) -> bool:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-from gateway.exchange import Route
+from gateway.exchange import UNMATCHED, Route
 
-UNMATCHED = Route("unmatched")
 UNMATCHED_JOBS = Route("unmatched", jobs_api=True)
 
 _TABLE = (

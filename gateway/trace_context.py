@@ -9,7 +9,7 @@ Sources: W3C Trace Context Level 2 (https://www.w3.org/TR/trace-context-2/), W3C
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.exchange import RawHeaders
 
@@ -40,8 +40,7 @@ _BAGGAGE_MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """A caller's place in its trace."""
 
     trace_id: str

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.exchange import Route
-from gateway.routes import LABELS, TEMPLATES, UNMATCHED, DenyList, match
+from gateway.exchange import UNMATCHED, Route
+from gateway.routes import LABELS, TEMPLATES, DenyList, match
 
 # The data plane of the REST reference, api-version 2023-10-31: methods, template, a path.
 REFERENCE = (

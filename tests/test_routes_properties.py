@@ -5,8 +5,8 @@ from urllib.parse import quote, unquote_to_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.exchange import Route
-from gateway.routes import LABELS, TEMPLATES, UNMATCHED, DenyList, job_path, match
+from gateway.exchange import UNMATCHED, Route
+from gateway.routes import LABELS, TEMPLATES, DenyList, job_path, match
 
 # The data plane's reference, api-version 2023-10-31.
 TABLE = {

@@ -118,7 +118,7 @@ async def test_a_job_of_an_unknown_request_is_a_root_span(receiver: OtlpReceiver
 @pytest.mark.parametrize("link", [True, False])
 async def test_the_creations_flag_decides(receiver: OtlpReceiver, *, link: bool) -> None:
     """Sampled at its creation a job is told, whatever the sampler says now; unsampled it never is."""
-    sampled, unsampled = JOB, replace(JOB, created_in=replace(CREATOR, sampled=False))
+    sampled, unsampled = JOB, replace(JOB, created_in=CREATOR._replace(sampled=False))
     assert len(await received(receiver, sampled, link=link, tracing=Tracing(sample_ratio=0.0))) == 1
     assert await received(receiver, unsampled, link=link) == []
 
@@ -211,7 +211,7 @@ async def test_each_transition_is_an_event_within_the_span() -> None:
 )
 async def test_ids_that_name_no_span_count_as_absent(receiver: OtlpReceiver, ids: tuple[str, str]) -> None:
     """A creating request that a damaged store misremembers costs the parent, not the span."""
-    job = replace(JOB, created_in=replace(CREATOR, trace_id=ids[0], span_id=ids[1]))
+    job = replace(JOB, created_in=CREATOR._replace(trace_id=ids[0], span_id=ids[1]))
     [span] = await received(receiver, job)
     assert (span.parent_id, span.links) == ("", ())
 

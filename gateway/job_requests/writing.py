@@ -101,7 +101,7 @@ class JobWrites:
     def _inject(self, exchange: Exchange) -> None:
         job_id = operation_id(exchange) if self.inject_operation_id else None
         if job_id is not None:
-            exchange.headers.append((b"operation-id", job_id.encode("ascii")))
+            exchange.add_header(b"operation-id", job_id.encode("ascii"))
 
     def _forget_reads(self) -> None:
         if self.shared is not None:

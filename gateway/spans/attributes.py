@@ -6,6 +6,7 @@ attacker: text is bounded in length, and made valid UTF-8 because one bad value 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from gateway.exchange import Attempt, Exchange
@@ -58,7 +59,16 @@ def job_id(value: str) -> str:
 
 def raw(value: bytes) -> str:
     """Raw bytes of a header or a path as text; what is not UTF-8 is escaped, not guessed."""
+    return _kept_raw(value) if len(value) <= _SHORT else _raw(value)
+
+
+def _raw(value: bytes) -> str:
     return text(value.decode("utf-8", "backslashreplace"))
+
+
+_SHORT = 256
+"""Bytes up to which a text is kept: of user agents, hosts, and paths that are asked for again and again."""
+_kept_raw = lru_cache(1_024)(_raw)
 
 
 def redacted(query: bytes) -> bytes:
@@ -105,23 +115,29 @@ def server_start(exchange: Exchange) -> Attributes:
     agent = exchange.header(b"user-agent")
     if agent is not None:
         attributes["user_agent.original"] = raw(agent)
-    _add_host(attributes, exchange)
+    host = exchange.host
+    attributes |= (_kept_server if len(host) <= _SHORT else _server)(host, exchange.scheme)
     return attributes
 
 
-def _add_host(attributes: Attributes, exchange: Exchange) -> None:
-    host, bracket, rest = exchange.host.partition(b"]")
+def _server(host: bytes, scheme: str) -> Attributes:
+    """What the Host header says of the server."""
+    name, bracket, rest = host.partition(b"]")
     if bracket:
-        host, port = host.removeprefix(b"["), rest.removeprefix(b":")
+        name, port = name.removeprefix(b"["), rest.removeprefix(b":")
     else:
-        host, _, port = host.partition(b":")
-    if not host:
-        return
-    attributes["server.address"] = raw(host)
+        name, _, port = name.partition(b":")
+    if not name:
+        return {}
+    told: Attributes = {"server.address": raw(name)}
     if not port:
-        attributes["server.port"] = PORTS.get(exchange.scheme, 0)
+        told["server.port"] = PORTS.get(scheme, 0)
     elif port.isdigit() and len(port) <= len("65535"):
-        attributes["server.port"] = int(port)
+        told["server.port"] = int(port)
+    return told
+
+
+_kept_server = lru_cache(64)(_server)
 
 
 def server_end(exchange: Exchange) -> tuple[Attributes, bool]:
@@ -162,14 +178,19 @@ def client_start(exchange: Exchange, attempt: Attempt, origin: Origin) -> Attrib
     attributes = _method(exchange.method)
     attributes["server.address"] = origin.address
     attributes["server.port"] = origin.port
-    attributes["url.full"] = text(origin.url + raw(exchange.raw_path) + _shown_query(exchange.query))
+    query = exchange.query
+    shown = _kept_query(query) if len(query) <= _SHORT else _query(query)
+    attributes["url.full"] = text(origin.url + raw(exchange.raw_path) + shown)
     if attempt.number:
         attributes["http.request.resend_count"] = attempt.number
     return attributes
 
 
-def _shown_query(query: bytes) -> str:
+def _query(query: bytes) -> str:
     return "?" + raw(redacted(query)) if query else ""
+
+
+_kept_query = lru_cache(256)(_query)
 
 
 def client_end(exchange: Exchange, attempt: Attempt) -> tuple[Attributes, bool]:
