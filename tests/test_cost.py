@@ -16,7 +16,7 @@ from tests.bench.rig import JOB, Gateway, open_rig
 REQUESTS = 100
 TOLERANCE = 0.1
 COST = {
-    "pyreqwest": {"bytecodes": 11_930, "calls": 387},
+    "pyreqwest": {"bytecodes": 10_450, "calls": 339},
     "httpx": {"bytecodes": 57_000, "calls": 2_070},
 }
 """By engine: what a GET of a job takes with all duties, every request traced."""
