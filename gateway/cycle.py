@@ -20,6 +20,7 @@ NO_BODY_STATUS = frozenset({204, 304})
 SILENT = logging.getLogger("gateway.protocol")
 """What uvicorn would log (a cut response, a bad request) is told by the exchange's own log line."""
 SILENT.setLevel(logging.CRITICAL + 1)
+_LINE = b"%b: %b\r\n".__mod__
 
 
 class Cycle(RequestResponseCycle):
@@ -69,19 +70,14 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("the response has begun already")
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status]]
-        closes = False
-        for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"transfer-encoding":
-                self.expected_content_length = 0
-                self.chunked_encoding = True
-            elif name == b"connection":
-                closes = value == b"close"
-        if closes:
+        lines = [STATUS_LINE[status], *map(_LINE, headers)]
+        fields = dict(headers)
+        if b"transfer-encoding" in fields:
+            self.chunked_encoding = True
+        elif b"content-length" in fields:
+            self.expected_content_length = int(fields[b"content-length"])
+            self.chunked_encoding = False
+        if fields.get(b"connection") == b"close":
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append(b"connection: close\r\n")

@@ -1,12 +1,57 @@
-"""Await with a deadline that costs nothing where there is nothing to wait for."""
+"""Await with a deadline that costs nothing where there is nothing to wait for, and little where there is."""
 
 import asyncio
 import types
 from collections.abc import Awaitable, Generator
 from functools import partial
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
+
+
+class Alarm:
+    """A context manager for a task: TimeoutError in it once `seconds` have passed, as `asyncio.timeout`.
+
+    That one is written for deadlines that are asked for and moved from many places, and takes three times
+    as long: 230 of the 10,450 bytecodes of a request.
+    """
+
+    __slots__ = ("_before", "_handle", "_loop", "_rang", "_task", "when")
+
+    def __init__(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an alarm rings for a task")
+        self._task: asyncio.Task[Any] = task
+        self._loop = asyncio.get_running_loop()
+        self._rang = False
+        self._before = task.cancelling()
+        self.when = self._loop.time() + seconds
+        """When it rings, on the loop's clock."""
+        self._handle = self._loop.call_at(self.when, self._ring)
+
+    def move(self, when: float) -> None:
+        """Ring at `when` instead; one that has rung stays so."""
+        if not self._rang:
+            self._handle.cancel()
+            self.when = when
+            self._handle = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._rang = True
+        self._task.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._handle.cancel()
+        # A cancellation that came from elsewhere as well is not to be taken for a deadline.
+        if self._rang and self._task.uncancel() <= self._before and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError from error
 
 
 async def within(seconds: float, call: Awaitable[Result]) -> Result:
@@ -21,7 +66,7 @@ async def within(seconds: float, call: Awaitable[Result]) -> Result:
     except StopIteration as done:
         result: Result = done.value
         return result
-    async with asyncio.timeout(seconds):
+    with Alarm(seconds):
         return await _rest(steps, waiting)
 
 

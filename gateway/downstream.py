@@ -81,8 +81,7 @@ class Downstream:
         """The next piece of the body, b"" for an empty one; sets the end of the body where it is reached."""
         waiting = time.perf_counter()
         try:
-            async with asyncio.timeout(self._limits.body_idle):
-                message = await self._receive()
+            message = await within(self._limits.body_idle, self._receive())
         except TimeoutError:
             raise failures.RequestTimeout(
                 "The request body did not come in time (limits.body_idle)."

@@ -6,6 +6,7 @@ the gateway's are added after, so that no `Connection: authorization` can take o
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 from gateway.exchange import RawHeaders
 
@@ -166,7 +167,7 @@ def response_problem(headers: RawHeaders) -> str | None:
     """Why a response's head cannot be relayed; None where nothing is wrong."""
     if len(headers) > RESPONSE_LINES:
         return f"more than {RESPONSE_LINES} header lines"
-    if sum(len(name) + len(value) for name, value in headers) > RESPONSE_BYTES:
+    if sum(map(len, chain.from_iterable(headers))) > RESPONSE_BYTES:
         return f"headers of more than {RESPONSE_BYTES} bytes"
     return framing_problem(headers)
 

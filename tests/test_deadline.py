@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.deadline import within
+from gateway.deadline import Alarm, within
 
 
 async def test_result_without_waiting() -> None:
@@ -91,3 +91,48 @@ async def test_handled_cancellation_gives_a_result() -> None:
     await began.wait()
     call.cancel()
     assert await call == "kept"
+
+
+async def test_both_cancelled_and_too_late() -> None:
+    """Where a deadline and a cancellation meet, the cancellation wins: whoever asked for it is waiting."""
+
+    async def never() -> None:
+        with Alarm(-1):
+            await asyncio.Event().wait()
+
+    call = asyncio.ensure_future(never())
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert call.cancelling()
+
+
+async def test_moved() -> None:
+    """An alarm that is put off does not ring before, and rings then; the task can be used afterwards."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    with Alarm(0) as alarm:
+        alarm.move(loop.time() + 60)
+        await asyncio.sleep(0.01)
+        alarm.move(loop.time())
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.Event().wait()
+    assert not task.cancelling()
+
+
+async def test_an_alarm_is_for_a_task() -> None:
+    """Outside of one there is nobody to wake."""
+    failed = []
+
+    def outside() -> None:
+        try:
+            Alarm(1)
+        except RuntimeError as error:
+            failed.append(error)
+
+    asyncio.get_running_loop().call_soon(outside)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(failed) == 1

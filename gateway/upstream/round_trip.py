@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import failures, headers
-from gateway.deadline import within
+from gateway.deadline import Alarm, within
 from gateway.exchange import RawHeaders
 from gateway.upstream.slots import Slots
 
@@ -142,9 +142,9 @@ class Upstream:
         start = total if upload else min(first_byte, total)
         rearm = None
         try:
-            async with asyncio.timeout(start) as timer:
+            with Alarm(start) as alarm:
                 if upload is not None:
-                    rearm = asyncio.ensure_future(_rearm(timer, upload.finished, first_byte))
+                    rearm = asyncio.ensure_future(_rearm(alarm, upload.finished, first_byte))
                 response = await self.engine.send(request)
         except TimeoutError:
             raise failures.UpstreamTimeout("The upstream did not answer in time.") from None
@@ -158,12 +158,10 @@ class Upstream:
         await self.engine.aclose()
 
 
-async def _rearm(timer: asyncio.Timeout, finished: asyncio.Event, first_byte: float) -> None:
+async def _rearm(alarm: Alarm, finished: asyncio.Event, first_byte: float) -> None:
     """Count `first_byte` from the end of an upload, within the deadline that already runs."""
     await finished.wait()
-    limit = asyncio.get_running_loop().time() + first_byte
-    if timer.when() is not None and limit < (timer.when() or limit):
-        timer.reschedule(limit)
+    alarm.move(min(alarm.when, asyncio.get_running_loop().time() + first_byte))
 
 
 async def _checked(response: EngineResponse) -> Response:
