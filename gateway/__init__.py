@@ -42,6 +42,7 @@ bodies         reading a bounded part of a body
 errors/        every failure has one name, one status, one body
 links          nextLink and Operation-Location lead back to the gateway
 jobs/          what is known of jobs, and when their API may be called: ledger, stores, governor, watcher
+fleet/         the other gateways of one instance, through a store: turns, reads, locks, claims, news
 metrics/       what Prometheus sees
 recent/        the last minutes, kept for the status page
 access_log/    one line for each exchange

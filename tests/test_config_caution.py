@@ -25,6 +25,7 @@ def test_nothing_to_say(tmp_path: Path) -> None:
         ("auth.static.token = 's'", "auth.static.token"),
         (f"auth.inbound.keys.alice = '{KEY}'", "auth.inbound.keys.alice"),
         ("upstream.proxy = 'http://user:s@proxy.example:3128'", "upstream.proxy"),
+        ("fleet.url = 'rediss://:s@valkey.example'\nfleet.expected_size = 2", "fleet.url"),
     ],
 )
 def test_secret_in_the_file(text: str, key: str, tmp_path: Path) -> None:

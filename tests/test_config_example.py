@@ -71,6 +71,8 @@ def good_value(key: Key, files: CertificateFiles) -> Any:
 
 def company(key: Key, files: CertificateFiles) -> dict[str, str]:
     """Variables that the key needs beside it."""
+    if key.name == "fleet.url":
+        return {"ADT_GATEWAY_FLEET__EXPECTED_SIZE": "10"}
     if key.path[:2] != ("listen", "tls"):
         return {}
     pair = {"CERTIFICATE_FILE": files.certificate, "KEY_FILE": files.key}

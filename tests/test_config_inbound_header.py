@@ -14,7 +14,7 @@ ELSEWHERE = {"certificates", "cli", "console", "demo", "emulator", "online", "to
 """Rooms that the requests of apps do not come to."""
 NO_FIELDS = {
     "api-version", "chunked", "close", "deflate", "digest", "ff", "gateway", "gzip", "h2c", "identity",
-    "j", "job", "jobs", "none", "null", "p", "same-origin", "true", "upstream", "x-gzip", "z",
+    "j", "job", "jobs", "list", "none", "null", "p", "same-origin", "true", "upstream", "x-gzip", "z",
 }  # fmt: skip
 """Words in the source that are no names of fields."""
 

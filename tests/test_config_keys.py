@@ -13,6 +13,9 @@ STALENESS = f"must be a number from 0 to 3600 {FILE}"
 NO_FILE = f"the file cannot be read: No such file or directory {FILE}"
 WAYS_IN = "auth.inbound.keys, auth.inbound.key_files or listen.tls.client_ca_file"
 CREDENTIALS = "default, client_secret, certificate, workload_identity, managed_identity, cli"
+STORES = (
+    "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://, unix://"
+)
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OAUTH2 = """
 auth.mode = "oauth2"
@@ -52,6 +55,11 @@ BAD = [
      f"must be a number from 1 to 3600 {FILE}"),
     ("upstream.circuit.open_for", "upstream.circuit.open_for = 0",
      f"must be a number from 0.1 to 3600 {FILE}"),
+    ("fleet.url", 'fleet.url = "http://valkey.example"\nfleet.expected_size = 2',
+     f"must begin with one of {STORES} {FILE}"),
+    ("fleet.password_file", 'fleet.password_file = "/nonexistent/password"', NO_FILE),
+    ("fleet.ca_file", 'fleet.ca_file = "/nonexistent/ca.pem"', NO_FILE),
+    ("fleet.expected_size", "fleet.expected_size = 0", f"must be a whole number from 1 to 100000 {FILE}"),
     ("retry.attempts", "retry.attempts = 0", f"must be a whole number from 1 to 10 {FILE}"),
     ("retry.budget", "retry.budget = 2", f"must be a number from 0 to 1 {FILE}"),
     ("retry.floor", "retry.floor = -1", f"must be a number from 0 to 1000 {FILE}"),
@@ -205,6 +213,7 @@ def test_secret_keys_are_known() -> None:
         "auth.inbound.keys",
         "auth.oauth2.client_secret",
         "auth.static.token",
+        "fleet.url",
     }
 
 

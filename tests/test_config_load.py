@@ -9,7 +9,7 @@ from tests.support.configuration import BASE, problems, settings
 
 URL = "https://example.api.weu.digitaltwins.azure.net"
 NOT_PRIVATE = "must be https, or http to loopback or with upstream.allow_plain_http"
-SECTIONS = "upstream, listen, admin, auth, routes, tracing, jobs, limits, retry, metrics, log"
+SECTIONS = "upstream, listen, admin, auth, routes, tracing, jobs, fleet, limits, retry, metrics, log"
 BASE_VARIABLE = {"ADT_GATEWAY_UPSTREAM__BASE_URL": URL}
 
 

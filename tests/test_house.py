@@ -42,6 +42,7 @@ OUTSIDE = {
     "demo": {"httpx", "rich"},
     "emulator": {"joserfc", "msgspec", "uvicorn"},
     "errors": {"msgspec"},
+    "fleet": {"redis"},
     "flow": {"uvicorn"},
     "jobs": {"msgspec"},
     "links": {"msgspec"},

@@ -8,6 +8,7 @@ rules/        checks across keys, and of files, URLs and OTEL_* variables
 caution.py    what is allowed, but should be known
 example.py    `config.example.toml`
 origin.py     the origin of a URL, strictly
+fleet_url.py  the URL of a fleet's store
 files.py      secrets and certificates in files
 followed.py   files that are looked at again while the gateway runs
 identities.py what tells callers apart: shared keys, names in certificates
@@ -17,6 +18,8 @@ problem.py    one mistake, one line
 from gateway.config.auth_sections import Auth, Entra, Inbound, OAuth2, StaticToken, TokenFile
 from gateway.config.caution import warnings
 from gateway.config.files import read_secret
+from gateway.config.fleet_section import Fleet
+from gateway.config.fleet_url import FleetUrl, parse_fleet_url
 from gateway.config.identities import read_key
 from gateway.config.load import load
 from gateway.config.origin import Origin, is_loopback, parse_origin
@@ -42,6 +45,8 @@ __all__ = [
     "Circuit",
     "ConfigurationError",
     "Entra",
+    "Fleet",
+    "FleetUrl",
     "Inbound",
     "Jobs",
     "Limits",
@@ -61,6 +66,7 @@ __all__ = [
     "Upstream",
     "is_loopback",
     "load",
+    "parse_fleet_url",
     "parse_origin",
     "read_key",
     "read_secret",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.config.fleet_url import parse_fleet_url
 from gateway.config.keys import CATALOGUE, Key
 from gateway.config.origin import Origin, is_loopback, parse_origin
 from gateway.config.problem import dotted
@@ -28,8 +29,17 @@ def _clear_secrets(settings: Settings, environ: Mapping[str, str]) -> Iterator[s
     environment = read_environment(environ)
     for key in CATALOGUE.keys.values():
         value = _value(settings, key)
-        if value and (key.secret or (key.name == "upstream.proxy" and "@" in value)):
+        if value and _is_secret(key, value):
             yield from _from_file(key, value, environment)
+
+
+def _is_secret(key: Key, value: Any) -> bool:
+    """Whether the value is one; a URL only where it has a password."""
+    if key.name == "upstream.proxy":
+        return "@" in value
+    if key.name == "fleet.url":
+        return parse_fleet_url(value.get_secret_value()).password is not None
+    return key.secret
 
 
 def _from_file(key: Key, value: Any, environment: Environment) -> Iterator[str]:
@@ -48,6 +58,9 @@ def _clear_transport(settings: Settings) -> Iterator[str]:
     listen = settings.listen
     if listen.unix_socket is None and not is_loopback(listen.host) and listen.tls.certificate_file is None:
         yield "listen.host: without listen.tls, requests and shared keys travel in clear"
+    store = settings.fleet.url
+    if store is not None and not parse_fleet_url(store.get_secret_value()).is_private:
+        yield "fleet.url: without TLS (rediss://), answers of the Jobs API travel in clear"
 
 
 def _guessable(settings: Settings) -> Iterator[str]:

@@ -41,6 +41,10 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "tracing.endpoint": "http://127.0.0.1:4318/v1/traces",
         "tracing.sample_ratio": 0.1,
         "tracing.ui_url": "http://127.0.0.1:16686/trace/{trace_id}",
+        "fleet.url": "rediss://valkey.example:6379",
+        "fleet.password_file": "/run/secrets/valkey-password",
+        "fleet.ca_file": "/etc/adt-gateway/valkey-ca.pem",
+        "fleet.expected_size": 10,
         "limits.request_body": 1_073_741_824,
     }
 )

@@ -1,8 +1,8 @@
 """What can be set: one frozen model per section, with every key's type, bounds and default.
 
 Field docstrings are the texts of `config.example.toml`; durations are seconds, sizes are bytes. `auth`,
-`retry` and `upstream.circuit` are in files of their own. Checks that look at more than one key are in
-`rules/`.
+`fleet`, `retry` and `upstream.circuit` are in files of their own. Checks that look at more than one key are
+in `rules/`.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.config.auth_sections import Auth
+from gateway.config.fleet_section import Fleet
 from gateway.config.resilience_sections import Circuit, Retry
 from gateway.config.section import Port, Seconds, Secret, Section, Size, Staleness
 
@@ -217,6 +218,7 @@ class Settings(Section):
     routes: Routes = Routes()
     tracing: Tracing = Tracing()
     jobs: Jobs = Jobs()
+    fleet: Fleet = Fleet()
     limits: Limits = Limits()
     retry: Retry = Retry()
     metrics: Metrics = Metrics()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.problem import Problem
-from gateway.config.rules import auth, entra, inbound, jobs, limits, listen, tracing, upstream
+from gateway.config.rules import auth, entra, fleet, inbound, jobs, limits, listen, tracing, upstream
 from gateway.config.rules.given import Given
 
 __all__ = ["RULES", "Given", "Rule", "check"]
@@ -28,6 +28,10 @@ RULES = (
     Rule(upstream.ca_file, ("upstream.ca_file",)),
     Rule(limits.drain, ("limits.drain_delay", "limits.drain_timeout")),
     Rule(jobs.store, ("jobs.store",)),
+    Rule(fleet.url, ("fleet.url",)),
+    Rule(fleet.expected_size, ("fleet.url", "fleet.expected_size")),
+    Rule(fleet.password, ("fleet.url", "fleet.password_file")),
+    Rule(fleet.ca_file, ("fleet.ca_file",)),
     Rule(listen.listen_host, ("listen.host",)),
     Rule(listen.exposure, ("listen.host", "listen.unix_socket", "listen.tls", "auth.inbound")),
     Rule(listen.unix_socket, ("listen.unix_socket",)),
