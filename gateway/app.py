@@ -78,7 +78,7 @@ async def open_gateway(
             limits=settings.limits,
             drain=drain,
         )
-        checks = status.health(settings, tokens, recent, circuit, drain)
+        checks = status.health(settings, tokens, recent, circuit, drain, jobs.company)
         admin = create_admin(
             settings.admin,
             metrics=metrics,

@@ -11,7 +11,7 @@ from gateway._version import __version__
 from gateway.admin import Health, brief
 from gateway.config import Settings
 from gateway.drain import Drain
-from gateway.job_requests import JobsSide
+from gateway.job_requests import Company, JobsSide
 from gateway.jobs import STATUSES, JobRecord, Ledger, job_view
 from gateway.recent import WINDOW, Recent, UpstreamHealth
 from gateway.resilience import Breaker, CircuitView
@@ -67,11 +67,17 @@ class LedgerView:
 
 
 def health(
-    settings: Settings, tokens: Tokens | None, recent: Recent, circuit: Breaker, drain: Drain
+    settings: Settings,
+    tokens: Tokens | None,
+    recent: Recent,
+    circuit: Breaker,
+    drain: Drain,
+    company: Company | None,
 ) -> Health:
     """Readiness: a token is at hand where the gateway owns one, and it does not drain.
 
-    The upstream is only told about: an app is not helped by losing its sidecar because ADT is away.
+    Upstream and fleet are only told about: an app is not helped by losing its sidecar because ADT is away, or
+    because the gateways have lost each other.
     """
 
     def token() -> tuple[bool, str]:
@@ -88,7 +94,11 @@ def health(
     def draining() -> tuple[bool, str]:
         return not drain.draining, "shutting down" if drain.draining else "accepting requests"
 
-    return Health({"token": token, "upstream": upstream, "draining": draining})
+    def fleet() -> tuple[bool, str]:
+        return True, "" if company is None else _of_fleet(company)
+
+    others = {} if company is None else {"fleet": fleet}
+    return Health({"token": token, "upstream": upstream, "draining": draining, **others})
 
 
 def _of_token(state: TokenState) -> str:
@@ -106,6 +116,18 @@ def _of_token(state: TokenState) -> str:
     why = (state.message or state.reason or "").rstrip(".")
     again = "trying now" if not state.next_try_in else f"next try in {brief(state.next_try_in)}"
     return f"{held}; the refresh failed {times}: {why}; {again}"
+
+
+def _of_fleet(company: Company) -> str:
+    """Whether the gateways share their limits now, and what this one does where they cannot."""
+    seen = company.peers.view()
+    place = f"{company.store} ({seen.mode})"
+    if seen.away is None:
+        return f"limits are shared through {place}"
+    size = company.peers.expected_size
+    share = "the whole rate" if size == 1 else f"1/{size} of the rate"
+    since = brief(seen.away_for)
+    return f"{place} cannot be used for {since}: {seen.away}; this gateway keeps to {share} by itself"
 
 
 def _of_circuit(seen: CircuitView) -> str | None:
@@ -168,6 +190,7 @@ class Status:
                 "circuit": self._circuit_at_a_glance(),
             },
             "jobs": self._jobs_at_a_glance(),
+            "fleet": self._fleet_at_a_glance(),
             "token": None if self._tokens is None else asdict(self._tokens.state()),
             "traces": {"uiUrl": self._settings.tracing.ui_url},
             "recent": self._recent.view(),
@@ -180,6 +203,22 @@ class Status:
             "cause": seen.cause,
             "openSeconds": seen.open_seconds,
             "nextProbeSeconds": seen.next_probe_in,
+        }
+
+    def _fleet_at_a_glance(self) -> Json | None:
+        company = self._jobs.company
+        if company is None:
+            return None
+        seen = company.peers.view()
+        return {
+            "store": company.store,
+            "mode": seen.mode,
+            "me": seen.me,
+            "problem": seen.away,
+            "awaySeconds": seen.away_for,
+            "expectedSize": company.peers.expected_size,
+            "watching": company.watching,
+            "watchedBy": seen.holders.get("watch"),
         }
 
     def _jobs_at_a_glance(self) -> Json:

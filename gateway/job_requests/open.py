@@ -12,11 +12,13 @@ from functools import partial
 from gateway.attempts import Attempts
 from gateway.config import Jobs, Settings
 from gateway.job_requests.fetching import Fetching
+from gateway.job_requests.fleet import Company, Settling, join_fleet
 from gateway.job_requests.reading import JobReads
 from gateway.job_requests.turns import Turns
 from gateway.job_requests.watching import WatcherReads
 from gateway.job_requests.writing import JobWrites
 from gateway.jobs import FinishedJob, Governor, JobObserver, Ledger, Priority, Watcher
+from gateway.jobs.fleet_ledger import FleetLedger
 from gateway.jobs.reads import ReadAnswer, SharedReads
 from gateway.jobs.stores import Store, open_store
 from gateway.jobs.writes import WritesOnce
@@ -41,6 +43,8 @@ class JobsSide:
     watcher: Watcher
     reads: JobReads
     writes: JobWrites
+    company: Company | None
+    """The other gateways; None without `fleet.url`."""
 
 
 async def open_jobs(
@@ -50,38 +54,57 @@ async def open_jobs(
     jobs = settings.jobs
     store = await open_store(jobs, log=_log.error)
     stack.push_async_callback(store.aclose)
-    show = partial(_show_span, spans, link=jobs.span == "link")
-    ledger = Ledger(jobs, clock=time.time, on_finished=partial(_finished, metrics, show), store=store)
-    if not _ended_well(store):
-        for job in ledger.told_before:
-            # The same span as before, by its id: where it has arrived, nothing changes.
-            show(job)
+    company = await join_fleet(settings, metrics, stack)
+    ledger, shared_ledger = _ledger(jobs, spans, metrics, store, company)
     stack.callback(store.put, _RUN, _ENDED, b"")
     observer = JobObserver(ledger)
-    turns = Turns(_governor(jobs, metrics, attempts), metrics, jobs.max_wait)
+    turns = Turns(_governor(jobs, metrics, attempts, company), metrics, jobs.max_wait)
+    stack.push_async_callback(turns.governor.aclose)
     fetching = Fetching(attempts, observer, metrics, settings.limits.observed_body)
-    shared = _shared(settings, turns)
+    shared = _shared(settings, turns, company)
     if shared is not None:
         stack.push_async_callback(shared.aclose)
     watcher = _watcher(settings, ledger, WatcherReads(fetching, turns, shared, spans, ledger), metrics)
     observer.on_seen = watcher.poke
+    if shared_ledger is not None:
+        shared_ledger.on_seen = watcher.poke
+        stack.push_async_callback(shared_ledger.aclose)
+        await shared_ledger.open(ledger)
+    if company is not None:
+        company.share_watch(watcher, stack)
     stack.push_async_callback(watcher.aclose)
     watcher.start()
+    once = await _once(settings, store, company, stack)
     writes = JobWrites(
         attempts=attempts,
         turns=turns,
         fetching=fetching,
         shared=shared,
-        once=WritesOnce(store, clock=time.time) if jobs.writes_once else None,
+        once=once,
         ledger=ledger,
-        store=store,
+        store=Settling(store, None if company is None else company.peers),
         inject_operation_id=jobs.inject_operation_id,
         passes_credential=settings.auth.mode == "passthrough",
     )
     reads = JobReads(attempts, turns, fetching, shared, metrics)
-    side = JobsSide(ledger, observer, turns.governor, store, watcher, reads, writes)
+    side = JobsSide(ledger, observer, turns.governor, store, watcher, reads, writes, company)
     _show(side, settings, metrics)
     return side
+
+
+def _ledger(
+    jobs: Jobs, spans: Spans, metrics: Metrics, store: Store, company: Company | None
+) -> tuple[Ledger, FleetLedger | None]:
+    """The ledger as the store has it, and what it is to have to do with those of other gateways."""
+    show = partial(_show_span, spans, link=jobs.span == "link")
+    tell = partial(_finished, metrics, show)
+    shared = None if company is None else company.ledger(tell)
+    ledger = Ledger(jobs, clock=time.time, on_finished=tell, store=store, shared=shared)
+    if not _ended_well(store):
+        for job in ledger.told_before:
+            # The same span as before, by its id: where it has arrived, nothing changes.
+            show(job)
+    return ledger, shared
 
 
 def _ended_well(store: Store) -> bool:
@@ -91,7 +114,18 @@ def _ended_well(store: Store) -> bool:
     return _ENDED in told
 
 
-def _governor(jobs: Jobs, metrics: Metrics, attempts: Attempts) -> Governor:
+async def _once(
+    settings: Settings, store: Store, company: Company | None, stack: AsyncExitStack
+) -> WritesOnce | None:
+    if not settings.jobs.writes_once:
+        return None
+    once = WritesOnce(store, clock=time.time, fleet=None if company is None else company.writes())
+    stack.push_async_callback(once.aclose)
+    await once.open()
+    return once
+
+
+def _governor(jobs: Jobs, metrics: Metrics, attempts: Attempts, company: Company | None) -> Governor:
     def waited(priority: Priority, seconds: float) -> None:
         metrics.rate_waited(_label(priority), seconds)
 
@@ -102,6 +136,7 @@ def _governor(jobs: Jobs, metrics: Metrics, attempts: Attempts) -> Governor:
         timers=asyncio.get_running_loop(),
         on_wait=waited,
         barred=attempts.told.circuit.check,
+        peers=None if company is None else company.peers,
     )
 
 
@@ -122,7 +157,7 @@ def _watcher(settings: Settings, ledger: Ledger, read: WatcherReads, metrics: Me
     )
 
 
-def _shared(settings: Settings, turns: Turns) -> SharedReads | None:
+def _shared(settings: Settings, turns: Turns, company: Company | None) -> SharedReads | None:
     """None where reads are not shared: an answer is for who asked, and that must be the gateway."""
     if not settings.jobs.coalesce or not settings.owns_token:
         return None
@@ -131,7 +166,8 @@ def _shared(settings: Settings, turns: Turns) -> SharedReads | None:
         turns.throttled(answer.headers, priority)
 
     timers = asyncio.get_running_loop()
-    return SharedReads(settings.jobs, turns.governor, timers=timers, throttled=throttled)
+    fleet = None if company is None else partial(company.reads, turns.governor)
+    return SharedReads(settings.jobs, turns.governor, timers=timers, throttled=throttled, fleet=fleet)
 
 
 def _show(side: JobsSide, settings: Settings, metrics: Metrics) -> None:

@@ -12,12 +12,12 @@ from gateway.downstream import Downstream
 from gateway.exchange import Exchange, RawHeaders
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching, rest_of
+from gateway.job_requests.fleet import Settling
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.model import printable
 from gateway.jobs.observer import MAX_SHOWN_ID
 from gateway.jobs.reads import ReadAnswer
-from gateway.jobs.stores import Store
 from gateway.jobs.writes import (
     Answer,
     Claim,
@@ -56,7 +56,7 @@ Send = Callable[[Asked, Claim | None], Awaitable[RoundTrip]]
 
 
 async def answer_of_write(
-    exchange: Exchange, trip: RoundTrip, body: bodies.Body, store: Store
+    exchange: Exchange, trip: RoundTrip, body: bodies.Body, store: Settling
 ) -> AnswerAtHand:
     """The answer to a write that was done, once the store has what the ledger learned: an app that has been
     told of a job must not be the only one to know of it.
@@ -79,7 +79,7 @@ class Repeatable:
     fetching: Fetching
     turns: Turns
     ledger: Ledger
-    store: Store
+    store: Settling
     asked: Asked
     claim: Claim
 

@@ -10,11 +10,11 @@ from gateway.downstream import Downstream
 from gateway.exchange import Exchange
 from gateway.job_requests.answers import AnswerAtHand
 from gateway.job_requests.fetching import Fetching
+from gateway.job_requests.fleet import Settling
 from gateway.job_requests.repeats import Asked, Repeatable, answer_of_write
 from gateway.job_requests.turns import Turns
 from gateway.jobs import Ledger, Priority
 from gateway.jobs.reads import SharedReads
-from gateway.jobs.stores import Store
 from gateway.jobs.writes import Claim, Fingerprint, WritesOnce, can_be_told, fingerprint, operation_id
 from gateway.spans import ServerSpan
 
@@ -29,7 +29,7 @@ class JobWrites:
     shared: SharedReads | None
     once: WritesOnce | None
     ledger: Ledger
-    store: Store
+    store: Settling
     inject_operation_id: bool
     passes_credential: bool
     """Whether the app's own Authorization is what tells callers apart."""
@@ -71,8 +71,10 @@ class JobWrites:
                 self.once.void(route.job_kind, job_id, asked.mark)
             self._forget_reads()
             if claim is not None:
-                with self.turns.governor.using():
+                with self.turns.governor.using() as use:
                     await claim.sending()
+                if use.lapsed and asked.turn is not None:
+                    await asked.turn()
 
         try:
             trip = await self.attempts.answered(exchange, asked.span, asked.downstream, turn_and_intent)

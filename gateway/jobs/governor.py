@@ -1,42 +1,32 @@
-"""When the Jobs API may be called: so many requests a second, whoever asks.
-
-The generic cell rate algorithm (ITU-T I.371, annex A): `burst` turns may be saved up, and any window of
-`seconds` has at most `burst + seconds * rate` turns. A pause uses up what was saved.
-"""
+"""When the Jobs API may be called: so many requests a second, whoever asks."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 from gateway import failures
+from gateway.jobs.fleet_pace import FleetPace
 from gateway.jobs.line import Line, Priority, Ticket
+from gateway.jobs.pace import PACE, LocalPace, Pace, TimerHandle, Timers
+from gateway.jobs.peers import Peers
 from gateway.retry_after import LONGEST
 
-__all__ = ["Governor", "Priority", "Ticket", "TimerHandle", "Timers"]
+__all__ = ["PACE", "Governor", "Priority", "Ticket", "TimerHandle", "Timers"]
 
-PACE: Final = 1.02
-"""How much slower than the limit it goes, so that 1.000 s never arrives as 0.999 s."""
 _TICK: Final = 0.001
 """The least time a timer is set for: loops count in milliseconds and may wake a little early."""
 
 
-class TimerHandle(Protocol):
-    """What `Timers.call_at` returns."""
+@dataclass(slots=True)
+class Use:
+    """A turn while what has it is made ready."""
 
-    def cancel(self) -> None:
-        """Never call back."""
-
-
-class Timers(Protocol):
-    """A monotonic clock in seconds, and callbacks in its future; an event loop is one."""
-
-    def time(self) -> float:
-        """Now."""
-
-    def call_at(self, when: float, callback: Callable[..., object], /, *args: Any) -> TimerHandle:
-        """Call back at `when`, or a little later."""
+    lapsed: bool = False
+    """That took so long that others have had their turns: it needs another one."""
 
 
 class Governor:
@@ -45,7 +35,7 @@ class Governor:
     Used from the event loop's thread. `rate` 0 switches it off: every ticket is granted at once. At most
     `max_queued` tickets wait. `on_wait` is told the priority of each turn, and the seconds waited for it.
     `barred` raises where a turn would be of no use to a newcomer; who waits already keeps its place. A turn
-    that was granted and not used is not given back.
+    that was granted and not used is not given back. With `peers` the pace is that of all gateways together.
     """
 
     def __init__(
@@ -57,17 +47,27 @@ class Governor:
         timers: Timers,
         on_wait: Callable[[Priority, float], None],
         barred: Callable[[], None] = lambda: None,
+        peers: Peers | None = None,
+        chance: random.Random | None = None,
     ) -> None:
         self.off = rate == 0
-        self._interval = 0.0 if self.off else PACE / rate
-        self._saved = (burst - 1) * self._interval
+        self._peers = None if self.off else peers
+        self._pace: Pace = LocalPace(rate, burst)
+        if self._peers is not None:
+            self._pace = FleetPace(
+                self._peers,
+                rate=rate,
+                burst=burst,
+                timers=timers,
+                chance=chance or random.Random(),  # noqa: S311 - spreads gateways, no secret
+                changed=self._moved,
+                paused=self._hold,
+            )
         self._max_queued = max_queued
         self._timers = timers
         self._on_wait = on_wait
         self._barred = barred
         self._line = Line()
-        # The moment of the next turn; it lies in the past by what is saved up, at most by `_saved`.
-        self._due = float("-inf")
         self._paused_until = float("-inf")
         self._timer: TimerHandle | None = None
         self._using = 0
@@ -83,7 +83,7 @@ class Governor:
         now = self._timers.time()
         came = now if since is None else min(since, now)
         ticket = Ticket(priority, came, now, asyncio.get_running_loop().create_future())
-        if self.off or (self._due <= now and not self._line and not self._using):
+        if self.off or (self._pace.due() <= now and not self._line and not self._using):
             self._grant(ticket, now)
             return ticket
         if len(self._line) >= self._max_queued:
@@ -95,6 +95,10 @@ class Governor:
         ticket.granted.add_done_callback(partial(self._over, ticket))
         self._keep_timer(now)
         return ticket
+
+    def check(self) -> None:
+        """Raise what bars newcomers: for who need not stand in the line to get what it wants."""
+        self._barred()
 
     def promote(self, ticket: Ticket, priority: Priority) -> None:
         """Raise the priority of a ticket that waits; it keeps the time it came."""
@@ -134,24 +138,26 @@ class Governor:
         )
 
     @contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self) -> Iterator[Use]:
         """While what has the turn is made ready nothing is granted; the next turn is counted from the end."""
+        use, began = Use(), self._timers.time()
         self._using += 1
         try:
-            yield
+            yield use
         finally:
             self._using -= 1
             now = self._timers.time()
-            self._due = max(self._due, now - self._saved + self._interval)
+            use.lapsed = not self._pace.used(began, now)
             self._keep_timer(now)
 
     def pause(self, seconds: float) -> None:
         """Grant nothing for this time, as the upstream asked; a pause that lasts longer is not shortened."""
         if self.off or not seconds > 0:
             return
-        until = self._timers.time() + min(seconds, LONGEST)
-        self._paused_until = max(self._paused_until, until)
-        self._due = max(self._due, until)
+        seconds = min(seconds, LONGEST)
+        if self._peers is not None:
+            self._peers.pause(seconds)
+        self._hold(seconds)
 
     @property
     def paused_for(self) -> float:
@@ -161,15 +167,25 @@ class Governor:
     def expected_wait(self, priority: Priority) -> float:
         """Seconds until a newcomer of this priority has its turn, if nobody else comes."""
         now = self._timers.time()
-        ahead = self._line.ahead(priority) * self._interval
-        return max(0.0, max(self._due, now - self._saved) + ahead - now)
+        return self._pace.expected(self._line.ahead(priority), now)
 
     def queued(self) -> Mapping[Priority, int]:
         """How many wait, by priority."""
         return self._line.lengths()
 
+    async def aclose(self) -> None:
+        """Reserve nothing any more; to be called where there are peers."""
+        if isinstance(self._pace, FleetPace):
+            await self._pace.aclose()
+
+    def _hold(self, seconds: float) -> None:
+        """A pause, whoever was told to make it."""
+        until = self._timers.time() + min(seconds, LONGEST)
+        self._paused_until = max(self._paused_until, until)
+        self._pace.pause(until)
+
     def _grant(self, ticket: Ticket, now: float) -> None:
-        self._due = max(self._due, now - self._saved) + self._interval
+        self._pace.take(now)
         ticket.granted.set_result(None)
         self._on_wait(ticket.priority, now - ticket.joined)
 
@@ -177,21 +193,31 @@ class Governor:
         """Grant what is due."""
         now = self._timers.time()
         try:
-            while not self._using and self._due <= now and (ticket := self._line.take()) is not None:
+            while not self._using and self._pace.due() <= now and (ticket := self._line.take()) is not None:
                 self._grant(ticket, now)
         finally:
             self._keep_timer(now)
 
     def _keep_timer(self, now: float) -> None:
-        """One timer, and only while somebody waits; a turn only ever moves later, so it is never too late."""
+        """One timer, and only while somebody waits; `_moved` is called where a turn comes earlier."""
         if self._line and self._timer is None and not self._using:
-            self._timer = self._timers.call_at(max(self._due, now + _TICK), self._wake)
+            self._pace.wanted()
+            due = self._pace.due()
+            if due < float("inf"):
+                self._timer = self._timers.call_at(max(due, now + _TICK), self._wake)
         elif not self._line and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _wake(self) -> None:
         self._timer = None
+        self._serve()
+
+    def _moved(self) -> None:
+        """The next turn is at another time than it was."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._serve()
 
     def _refuse(self, ticket: Ticket) -> None:

@@ -4,27 +4,23 @@ Bounded by `jobs.max_tracked`, read and written from one thread (the event loop)
 of its last change, so that the next gateway goes on where this one ended, however that was.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from gateway.config import Jobs
-from gateway.jobs.instants import NANOSECONDS
+from gateway.jobs.departed import MAX_DEPARTED, Departed
 from gateway.jobs.model import FinishedJob, JobState, LedgerSnapshot, SpanContext
 from gateway.jobs.record import JobRecord
 from gateway.jobs.roster import Key, Roster
-from gateway.jobs.stored import from_bytes, store_key, to_bytes
+from gateway.jobs.shared import Shared
+from gateway.jobs.stored import records_of, store_key, to_bytes
 from gateway.jobs.stores import Store
+from gateway.jobs.takeover import take_over
+
+__all__ = ["MAX_DEPARTED", "SPACE", "Ledger"]
 
 SPACE: Final = "jobs"
 """The name under which the store keeps the records."""
-MAX_DEPARTED: Final = 1_000
-"""Jobs remembered after they left, so that none is told twice and no late answer brings one back."""
-JUST_TOLD: Final = 60.0
-"""Seconds within which a killed gateway may have lost a span: they are exported some seconds later."""
-_NOWHERE: Final = SpanContext("0" * 32, "0" * 16, sampled=False)
-
-_log = logging.getLogger("gateway.jobs")
 
 
 class Ledger:
@@ -33,7 +29,8 @@ class Ledger:
     `clock` is the wall clock in seconds since the epoch, and may be set at any time. `on_finished` is called
     once per finish, and only for a job that was seen unfinished, was created through this gateway, or
     finished after it started: a restart must not count a month of history again. `store` tells what the
-    gateway before this one knew; values that are no records are skipped with one line.
+    gateway before this one knew; values that are no records are skipped with one line. With `shared`, what is
+    news here goes to other gateways, which of them tells a finish is decided there, and `counted` is called.
     """
 
     def __init__(
@@ -43,20 +40,20 @@ class Ledger:
         clock: Callable[[], float],
         on_finished: Callable[[FinishedJob], None],
         store: Store,
+        shared: Shared | None = None,
     ) -> None:
         self._max = settings.max_tracked
         self._clock = clock
         self._on_finished = on_finished
         self._store = store
+        self._shared = shared
         self._jobs = Roster()
-        self._departed: dict[Key, JobRecord] = {}
         self._last_sync: float | None = None
-        self._next_purge = 0.0
-        # A job first seen finished counts only if it finished after this. It begins as the gateway's start
-        # and moves on as finished jobs are forgotten, because a forgotten finish must not be told again.
         now = clock()
-        self._told_until = int(now * NANOSECONDS)
-        self.told_before: Sequence[FinishedJob] = self._restore(now)
+        self._departed = Departed(now)
+        self.told_before: Sequence[FinishedJob] = take_over(
+            records_of(store.load(SPACE)), self._jobs, self._departed, now
+        )
         """What the gateway before told last: counted, but the spans may be lost."""
 
     def __len__(self) -> int:
@@ -70,8 +67,12 @@ class Ledger:
         `asked`: when the request began, seconds since the epoch; None is now.
         """
         now = self._clock()
+        shown = []
         for state in states:
             self._hear(kind, state, seen_in, now if asked is None else asked, now)
+            shown.append(state.id)
+        if self._shared is not None:
+            self._shared.seen(kind, shown)
         self._last_sync = now
         self._trim(now)
 
@@ -83,6 +84,39 @@ class Ledger:
         self._hear(kind, state, created_in, now if asked is None else asked, now, creation=True)
         self._last_sync = now
         self._trim(now)
+
+    def heard(self, other: JobRecord) -> None:
+        """What another gateway knows of a job."""
+        now = self._clock()
+        if other.left_at:
+            known = self._jobs.get((other.kind, other.id))
+            if known is not None and not (known.created and other.created and known.created > other.created):
+                self._depart(known, now, left_at=other.left_at, told=other)
+        elif other.left_at is None:
+            seen = min(now, other.last_seen)
+            self._hear(other.kind, other.state(), other.origin, seen, now, told=other)
+        self._last_sync = max(self._last_sync or 0.0, min(now, other.last_seen))
+        self._trim(now)
+
+    def sighted(self, kind: str, job_ids: Iterable[str], at: float) -> None:
+        """Another gateway saw jobs at this time, and perhaps nothing new of them."""
+        self._last_sync = max(self._last_sync or 0.0, min(at, self._clock()))
+        for job_id in job_ids:
+            record = self._jobs.get((kind, job_id))
+            if record is not None and not record.is_over:
+                record.last_seen = max(record.last_seen, at)
+
+    def counted(self, job: FinishedJob) -> None:
+        """The finish has been told, here or by another gateway."""
+        record = self._find((job.kind, job.id))
+        if record is not None and record.created == job.created and not record.counted:
+            record.counted = True
+            self._keep(record)
+
+    def untold(self) -> Sequence[FinishedJob]:
+        """Finishes that are news and were told by nobody as far as known."""
+        ended = (record for record in self._jobs if record.is_over and not record.counted)
+        return [record.finish() for record in ended if self._departed.is_news(record)]
 
     def left(self, kind: str, job_id: str, asked: float | None = None) -> None:
         """The job was deleted, or the service does not know it.
@@ -138,30 +172,36 @@ class Ledger:
         now: float,
         *,
         creation: bool = False,
+        told: JobRecord | None = None,
     ) -> None:
         record = self._record_for(kind, state, asked, now, creation=creation)
         if record is None:
             return
         former_status = record.status
-        changed = record.learn(state, now)
+        changed = record.learn(state, now if told is None else max(asked, record.last_seen))
+        if told is not None:
+            changed |= record.adopt(told)
         is_gone = record.expired(now)
         if not (changed or creation) and (record.left_at is None or is_gone):
             return
         if record.left_at is not None:
-            self._arrive(record)
+            self._departed.remove(record)
+            record.left_at = None
+            self._jobs.add(record)
         elif changed:
             self._jobs.moved(record, former_status)
         if creation:
             record.created_here, record.created_in = True, span
-        is_told = record.is_over and not record.counted and self._is_news(record)
-        record.counted |= is_told
+        is_told = record.is_over and not record.counted and self._departed.is_news(record)
+        record.counted |= is_told and self._shared is None
         if is_gone:
             self._depart(record, now)
         else:
-            self._keep(record)
-            if record.purge is not None and record.purge > now * NANOSECONDS:
-                self._next_purge = min(self._next_purge, record.purge)
-        if is_told:
+            self._keep(record, told)
+            self._jobs.note_purge(record, now)
+        if is_told and self._shared is not None:
+            self._shared.ended(record.finish(span), heard=told is not None)
+        elif is_told:
             self._on_finished(record.finish(span))
 
     def _record_for(
@@ -169,7 +209,7 @@ class Ledger:
     ) -> JobRecord | None:
         """The record that the answer is about, be it a new one; None for an answer that is out of date."""
         known = self._find((kind, state.id))
-        if known is None or _is_successor(known, state, creation=creation):
+        if known is None or known.is_before(state, creation=creation):
             return JobRecord(kind, state.id, now, left_at=0.0)
         if known.created and state.created and state.created < known.created:
             return None
@@ -181,70 +221,28 @@ class Ledger:
     def _find(self, key: Key) -> JobRecord | None:
         return self._jobs.get(key) or self._departed.get(key)
 
-    def _is_news(self, record: JobRecord) -> bool:
-        if record.seen_unfinished or record.created_here:
-            return True
-        return record.finished is not None and record.finished > self._told_until
-
-    def _arrive(self, record: JobRecord) -> None:
-        self._departed.pop((record.kind, record.id), None)
-        record.left_at = None
-        self._jobs.add(record)
-
-    def _depart(self, record: JobRecord, now: float, *, left_at: float = 0.0) -> None:
+    def _depart(
+        self, record: JobRecord, now: float, *, left_at: float = 0.0, told: JobRecord | None = None
+    ) -> None:
         self._jobs.remove(record)
         record.left_at = left_at
-        self._departed[record.kind, record.id] = record
-        self._keep(record)
-        self._forget(now)
-
-    def _keep(self, record: JobRecord) -> None:
-        self._store.put(SPACE, store_key(record), to_bytes(record))
-
-    def _forget(self, now: float) -> None:
-        while len(self._departed) > MAX_DEPARTED:
-            forgotten = self._departed.pop(next(iter(self._departed)))
+        self._departed.add(record)
+        self._keep(record, told)
+        for forgotten in self._departed.forget(now):
             self._store.remove(SPACE, store_key(forgotten))
-            if forgotten.finished is not None:
-                # At most now: one absurd time must not silence the finishes to come.
-                self._told_until = max(self._told_until, min(forgotten.finished, int(now * NANOSECONDS)))
+
+    def _keep(self, record: JobRecord, told: JobRecord | None = None) -> None:
+        """In the store; other gateways get it where it says more than one of them has told."""
+        self._store.put(SPACE, store_key(record), to_bytes(record))
+        if self._shared is not None and (told is None or record.adds_to(told)):
+            self._shared.changed(record)
 
     def _trim(self, now: float) -> None:
         """Let purged jobs leave, then the oldest finished, then those not seen for longest."""
-        if now * NANOSECONDS >= self._next_purge:
-            self._purge(now)
+        for record in self._jobs.purged(now):
+            self._depart(record, now)
         excess = len(self._jobs) - self._max
         if excess > 0:
             # Some more than needed, so that a full ledger is not searched for each new job.
             for record in self._jobs.first_to_leave(excess + self._max // 100):
                 self._depart(record, now)
-
-    def _purge(self, now: float) -> None:
-        for record in [record for record in self._jobs if record.expired(now)]:
-            self._depart(record, now)
-        coming = (record.purge for record in self._jobs if record.purge is not None)
-        self._next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
-
-    def _restore(self, now: float) -> Sequence[FinishedJob]:
-        told: list[FinishedJob] = []
-        kept = self._store.load(SPACE)
-        known = list(filter(None, (from_bytes(key, value) for key, value in kept.items())))
-        for record in sorted(known, key=lambda record: record.left_at or 0.0):
-            if record.counted and 0 <= now - record.history[-1][1] <= JUST_TOLD:
-                told.append(record.finish(record.created_in or _NOWHERE))
-            # One that ended and was not news then is none now, whatever the clock was set to since.
-            record.counted |= record.is_over and record.finished is not None
-            if record.left_at is None:
-                self._jobs.add(record)
-            else:
-                self._departed[record.kind, record.id] = record
-        if len(known) < len(kept):
-            _log.warning("%d entries of the jobs' store are no job records: skipped", len(kept) - len(known))
-        return told
-
-
-def _is_successor(known: JobRecord, state: JobState, *, creation: bool) -> bool:
-    """Whether the answer is about a job that uses the known one's id after it."""
-    if known.created and state.created:
-        return state.created > known.created
-    return creation and (known.left_at is not None or known.is_over)

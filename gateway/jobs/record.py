@@ -5,6 +5,7 @@ is never taken back.
 """
 
 import sys
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,7 @@ from gateway.jobs.model import PROGRESS, TERMINAL, UNKNOWN, FinishedJob, JobStat
 
 MAX_HISTORY = 16
 """Status changes kept per job; only a service that goes back and forth between new statuses has more."""
+_NOWHERE: Final = SpanContext("0" * 32, "0" * 16, sampled=False)
 
 
 class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
@@ -91,14 +93,66 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
             self.seen_unfinished = True
         return self._facts() != before
 
+    def adopt(self, other: "JobRecord") -> bool:
+        """Take from another gateway's record of the same job what is no state, and say whether there was any.
+
+        Its state was learned before; where both say the same, the history is that of who saw it change first.
+        """
+        before = (self.history, self.created_here, self.created_in, self.seen_unfinished, self.counted)
+        is_longer = len(other.history) >= len(self.history)
+        if other.status == self.status and other.changed <= self.changed and is_longer:
+            self.history = other.history
+        self.first_seen = min(self.first_seen, other.first_seen)
+        self.created_here |= other.created_here
+        self.created_in = self.created_in or other.created_in
+        self.seen_unfinished |= other.seen_unfinished
+        self.counted |= other.counted
+        return before != (
+            self.history,
+            self.created_here,
+            self.created_in,
+            self.seen_unfinished,
+            self.counted,
+        )
+
+    def adds_to(self, other: "JobRecord") -> bool:
+        """Whether another gateway's record lacks what this one has."""
+        return (
+            self.status != other.status
+            or (self.created_here and not other.created_here)
+            or (self.counted and not other.counted)
+        )
+
+    def is_before(self, state: JobState, *, creation: bool) -> bool:
+        """Whether the state is that of a job which uses this one's id after it."""
+        if self.created and state.created:
+            return state.created > self.created
+        return creation and (self.left_at is not None or self.is_over)
+
+    def state(self) -> JobState:
+        """What an answer would have to say to show what is known."""
+        return JobState(
+            id=self.id,
+            status=self.status,
+            error_code=self.error_code,
+            created=self.created,
+            finished=self.finished,
+            purge=self.purge,
+        )
+
     def expired(self, now: float) -> bool:
         """Whether the service has purged it; an unfinished job seen after that time is still there."""
         if self.purge is None or self.purge > now * NANOSECONDS:
             return False
         return self.is_over or self.last_seen * NANOSECONDS < self.purge
 
-    def finish(self, seen_in: SpanContext) -> FinishedJob:
-        """Its finish, to be told; `seen_in` is the exchange that brought the news."""
+    @property
+    def origin(self) -> SpanContext:
+        """The request that created it; a span that is nowhere where that is not known."""
+        return self.created_in or _NOWHERE
+
+    def finish(self, seen_in: SpanContext | None = None) -> FinishedJob:
+        """Its finish, to be told; `seen_in` is the exchange that brought the news, where it is known."""
         return FinishedJob(
             kind=self.kind,
             id=self.id,
@@ -111,7 +165,7 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
             first_seen=self.first_seen,
             last_seen=self.last_seen,
             created_in=self.created_in,
-            seen_in=seen_in,
+            seen_in=seen_in or self.origin,
         )
 
     def _facts(self) -> tuple[object, ...]:

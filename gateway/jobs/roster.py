@@ -23,6 +23,7 @@ class Roster:
     def __init__(self) -> None:
         self._jobs: dict[Key, JobRecord] = {}
         self._active: dict[str, dict[str, JobRecord]] = {kind: {} for kind in STATUSES}
+        self._next_purge = 0.0
         self._counts = {(kind, status): 0 for kind in STATUSES for status in STATUSES[kind]}
 
     def __len__(self) -> int:
@@ -81,6 +82,20 @@ class Roster:
         active = (record for active in self._active.values() for record in active.values())
         listed = (record for record in active if record.status in PROGRESS)
         return max(listed, key=lambda record: (record.last_seen, PROGRESS[record.status]), default=None)
+
+    def note_purge(self, record: JobRecord, now: float) -> None:
+        """Remember when the service purges a job, if that is to come."""
+        if record.purge is not None and record.purge > now * NANOSECONDS:
+            self._next_purge = min(self._next_purge, record.purge)
+
+    def purged(self, now: float) -> Sequence[JobRecord]:
+        """Those that the service has purged; who asks takes them out. Costs nothing while none is due."""
+        if now * NANOSECONDS < self._next_purge:
+            return ()
+        expired = [record for record in self if record.expired(now)]
+        coming = (record.purge for record in self if record.purge is not None)
+        self._next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
+        return expired
 
     def first_to_leave(self, count: int) -> Sequence[JobRecord]:
         """The oldest finished, then the unfinished that were not seen for longest."""

@@ -4,8 +4,10 @@ A store outlives the program that wrote it and may be damaged: what is read is c
 outside, and field names are those of `JobRecord`, so that renaming one breaks the format.
 """
 
+import logging
 import re
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +26,8 @@ _SPAN_ID = re.compile("[0-9a-f]{16}")
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(JobRecord)
 
+_log = logging.getLogger("gateway.jobs")
+
 
 def store_key(record: JobRecord) -> str:
     """The record's key in its space of the store; kinds have no `/`."""
@@ -37,16 +41,30 @@ def to_bytes(record: JobRecord) -> bytes:
 
 def from_bytes(key: str, value: bytes) -> JobRecord | None:
     """The record that was kept under this key; None for anything that is none."""
+    record = decoded(value)
+    return record if record is not None and store_key(record) == key else None
+
+
+def decoded(value: bytes) -> JobRecord | None:
+    """The record; None for anything that is none."""
     try:
         record = _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not _is_sound(record) or store_key(record) != key:
+    if not _is_sound(record):
         return None
     # Ten thousand records have the same few words in them.
     record.kind = sys.intern(record.kind)
     record.history = tuple((sys.intern(status), at) for status, at in record.history)
     return record
+
+
+def records_of(kept: Mapping[str, bytes]) -> list[JobRecord]:
+    """The records among what was kept; what is none is skipped, with one line."""
+    known = list(filter(None, (from_bytes(key, value) for key, value in kept.items())))
+    if len(known) < len(kept):
+        _log.warning("%d entries of the jobs' store are no job records: skipped", len(kept) - len(known))
+    return known
 
 
 def _is_sound(record: JobRecord) -> bool:

@@ -110,10 +110,13 @@ class Watcher:
     ) -> None:
         self._ledger = ledger
         self._read = read
-        self._off = settings.watch == "off"
+        self.off = settings.watch == "off"
+        """Whether nothing is ever followed."""
         self._timers = timers
         self._on_failure = on_failure
         self._log = log
+        self.on_duty: Callable[[], bool] = lambda: True
+        """Whether this gateway follows jobs; when that may have changed, `resume` is to be called."""
         self._schedule = Schedule(settings.watch == "all", clock, timers.time, chance)
         self._outage = _Outage(clock, timers.time, log)
         self._free_at = timers.time()
@@ -124,7 +127,7 @@ class Watcher:
 
     def start(self) -> None:
         """Begin; does nothing where `jobs.watch` is off."""
-        if not self._off and self._task is None:
+        if not self.off and self._task is None:
             context = contextvars.Context()  # its reads belong to no request
             self._task = asyncio.create_task(self._follow(), name="job watcher", context=context)
 
@@ -139,9 +142,13 @@ class Watcher:
         # Nothing that was seen now is due before.
         self._wake_by(self._timers.time() + QUICKEST)
 
+    def resume(self) -> None:
+        """Look at once what is to be done."""
+        self._wake_by(self._timers.time())
+
     def state(self) -> WatcherState:
         """A snapshot for the status page."""
-        if self._off:
+        if self.off or not self.on_duty():
             return WatcherState(0, None, None, ())
         jobs = self._ledger.unfinished()
         plan = self._schedule.plan(jobs)
@@ -167,7 +174,7 @@ class Watcher:
 
     async def _step(self) -> None:
         """One read, or the sleep until it is due."""
-        plan = self._schedule.plan(self._ledger.unfinished())
+        plan = self._schedule.plan(self._ledger.unfinished()) if self.on_duty() else None
         if plan is None:
             await self._sleep_until(float("inf"))
             return

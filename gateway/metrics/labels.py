@@ -24,6 +24,24 @@ CIRCUIT_STATES = ("closed", "open", "half_open")
 READ_RESULTS = ("hit", "collapsed", "batched", "miss", "bypass")
 PRIORITIES = ("write", "read", "watch")
 REPLAY_RESULTS = ("recorded", "read", "unknown")
+FLEET_OPERATIONS = (
+    "begin",
+    "claim",
+    "drop",
+    "forget",
+    "get",
+    "hold",
+    "load",
+    "look",
+    "pause",
+    "publish",
+    "put",
+    "release",
+    "remove",
+    "reserve",
+    "tell",
+)
+FLEET_RESULTS = ("ok", "timeout", "error", "away")
 LINK_UNREAD_REASONS = ("too_large", "encoding")
 JOB_UNREAD_REASONS = ("too_large", "not_json", "not_a_job")
 

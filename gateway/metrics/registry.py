@@ -21,6 +21,7 @@ from gateway.metrics.circuit import circuit_gauge
 from gateway.metrics.client_retries import ClientRetries
 from gateway.metrics.collectors import ReadFamily, View, Viewed, WithoutCreated
 from gateway.metrics.exchanges import ExchangeMetrics
+from gateway.metrics.fleet import FleetMetrics, watching_gauge
 from gateway.metrics.job_requests import JobRequestMetrics, queue_gauges, store_gauge
 from gateway.metrics.job_series import JobState, job_families, states
 from gateway.metrics.jobs import JobMetrics, JobsView, job_gauges
@@ -144,6 +145,14 @@ class Metrics:
     def watch_store(self, ok: Callable[[], bool]) -> None:
         """Show whether the jobs store keeps what it is given; `ok` is called on the loop, once a scrape."""
         self._watch(ok, store_gauge)
+
+    def fleet(self) -> FleetMetrics:
+        """What a fleet's store is told about; to be called once, where there is one."""
+        return FleetMetrics(self._registry)
+
+    def watch_fleet(self, watching: Callable[[], bool]) -> None:
+        """Show whether this gateway follows jobs for its fleet; called on the loop, once a scrape."""
+        self._watch(watching, watching_gauge)
 
     def watch_job_bodies(self, unread: Callable[[], Mapping[str, int]]) -> None:
         """Show the job bodies that were not understood, by reason; read in a scrape's thread."""

@@ -20,7 +20,7 @@ from tests.support.programs import require_program
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("monitoring", "sidecar-example", "stand-alone")
+OVERLAYS = ("fleet", "monitoring", "sidecar-example", "stand-alone")
 SIDECAR = KUBERNETES / "components" / "sidecar"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 

@@ -49,6 +49,10 @@ def _concerns(status: Mapping[str, Any]) -> Iterator[str]:
         yield f"{failures:,} of {requests:,} requests to ADT failed in the last minute: see Traffic."
     if jobs["store"]["problem"] is not None:
         yield f"Job store: {visible(jobs['store']['problem'])}"
+    fleet = status.get("fleet")
+    if fleet is not None and fleet["problem"] is not None:
+        store, problem = visible(fleet["store"]), visible(fleet["problem"])
+        yield f"Fleet: {store} cannot be used: {problem}; each gateway keeps to its share of the rate."
     if jobs["watcher"]["failingSince"] is not None:
         since = clock(jobs["watcher"]["failingSince"], status["now"])
         yield f"Unfinished jobs cannot be followed since {since} UTC: their state may be old."

@@ -55,6 +55,8 @@ class ReadAnswer:
     job_id: str | None = None
     job_status: str | None = None
     batched: bool = False
+    elsewhere: bool = False
+    """Another gateway asked for it."""
     rest: Rest | None = None
     """What follows `body` where it was too large to be read as a whole."""
 

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 class Batch:
     """A list request that flies for several reads; it goes on while one of them is still wanted."""
 
-    def __init__(self, flights: Sequence["Flight"], list_failed: Callable[[], None]) -> None:
-        """The first flight has the turn; `list_failed` is told where the answer was no page."""
+    def __init__(
+        self,
+        flights: Sequence["Flight"],
+        list_failed: Callable[[], None],
+        came: Callable[[ReadAnswer], None] = lambda _: None,
+    ) -> None:
+        """The first flight has the turn; `list_failed` is told where the answer was no page.
+
+        `came` is told the answer to the list request, whatever it is.
+        """
         loop = asyncio.get_running_loop()
         self._aboard: dict[Flight, asyncio.Future[ReadAnswer | None]] = {
             flight: loop.create_future() for flight in flights
         }
         self._list_failed = list_failed
+        self._came = came
         self.task = asyncio.ensure_future(self._fly(flights[0]))
 
     async def answer_for(self, flight: "Flight") -> ReadAnswer | None:
@@ -41,6 +50,7 @@ class Batch:
     async def _fly(self, first: "Flight") -> None:
         try:
             page = await first.fetch(list_exchange(first.exchange))
+            self._came(page)
             told = self._read(page)
             if page.rest is not None:
                 await page.rest.aclose()

@@ -10,6 +10,8 @@ from gateway.exchange import Exchange
 from gateway.jobs.governor import Governor, Priority, Ticket, TimerHandle, Timers
 from gateway.jobs.reads.answer import ReadAnswer, Unshared
 from gateway.jobs.reads.batch import Batch
+from gateway.jobs.reads.heard import Heard
+from gateway.jobs.reads.names import Names
 from gateway.jobs.reads.request import BatchKey, ReadKey
 
 Fetch = Callable[[Exchange], Awaitable[ReadAnswer]]
@@ -45,8 +47,12 @@ class Flight:
     airborne: float | None = None
     """When it had its turn; from then on its callers wait for the answer, however long they meant to wait."""
     ticket: Ticket | None = None
-    called: "asyncio.Future[Batch | None] | None" = None
+    called: "asyncio.Future[Batch | Heard | None] | None" = None
     """While it waits for its turn: resolved by the turn, or by a batch that takes it along."""
+    names: Names | None = None
+    """What other gateways call it; None where it is read for this gateway alone."""
+    oldest: float = float("-inf")
+    """The moment after which an answer must have been sent to be of use to it."""
     _waiting: dict[Seat, _Waiting] = field(default_factory=dict)
 
     @property
@@ -61,10 +67,15 @@ class Flight:
 
     @property
     def waits(self) -> bool:
-        """Whether it stands in the line, without a turn and without a batch."""
-        if self.called is None or self.called.done():
+        """Whether it has neither a turn nor a batch yet."""
+        if self.is_called is not False:
             return False
-        return self.ticket is not None and not self.ticket.granted.done()
+        return self.ticket is None or not self.ticket.granted.done()
+
+    @property
+    def is_called(self) -> bool | None:
+        """Whether its turn or a batch has come; None while it waits for neither."""
+        return None if self.called is None else self.called.done()
 
     def join(self, deadline: float) -> Seat:
         """A seat for a caller that waits for a turn until `deadline`."""
@@ -81,7 +92,7 @@ class Flight:
             if not self._waiting:
                 self.abandoned(self)
 
-    def board(self, batch: "Batch", governor: Governor) -> None:
+    def board(self, batch: "Batch | Heard", governor: Governor) -> None:
         """Fly with a batch instead of waiting for a turn of its own."""
         if self.ticket is not None:
             governor.withdraw(self.ticket)

@@ -1,11 +1,12 @@
 """Reads that wait for a turn and could be answered together."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.exchange import Exchange
 from gateway.jobs.governor import Governor, Timers
+from gateway.jobs.reads.answer import ReadAnswer
 from gateway.jobs.reads.batch import Batch
 from gateway.jobs.reads.flight import Flight
 from gateway.jobs.reads.request import BatchKey, batch_key
@@ -39,13 +40,22 @@ class Gathering:
             if flight.group and not group:
                 del self._waiting[flight.group]
 
-    def batch_for(self, flight: Flight) -> Batch | None:
-        """A batch of this flight, whose turn it is, and those it could take along; None without any."""
+    def batch_for(
+        self,
+        flight: Flight,
+        *,
+        wanted: bool = False,
+        came: Callable[[ReadAnswer], None] = lambda _: None,
+    ) -> Batch | None:
+        """A batch of this flight, whose turn it is, and those it could take along; None without any.
+
+        `wanted`: a list is wanted elsewhere, by others than these; `came` is told what it is answered.
+        """
         group = flight.group
         others = [other for other in self._waiting.get(group, ()) if other.waits] if group else []
-        if group is None or not others:
+        if group is None or not (others or wanted):
             return None
-        batch = Batch([flight, *others], lambda: self._unlisted.add(group, None))
+        batch = Batch([flight, *others], lambda: self._unlisted.add(group, None), came)
         self._batches.add(batch.task)
         batch.task.add_done_callback(self._batches.discard)
         for other in others:

@@ -10,10 +10,11 @@ _OK = 200
 _OF_THE_LIST = frozenset({b"etag", b"last-modified", b"content-length", b"link"})
 
 
-def jobs_on(kind: str, answer: ReadAnswer, wanted: Collection[str]) -> dict[str, ReadAnswer] | None:
+def jobs_on(kind: str, answer: ReadAnswer, wanted: Collection[str] | None) -> dict[str, ReadAnswer] | None:
     """An answer for each wanted job on the page, its body the exact bytes of the item; None where it is none.
 
-    An id that stands there twice is left out: nobody knows which is meant. Read as far as the ledger reads.
+    `wanted` None is all of them. An id that stands there twice is left out: nobody knows which is meant.
+    Read as far as the ledger reads.
     """
     coded = any(name == b"content-encoding" and value != b"identity" for name, value in answer.headers)
     if answer.status != _OK or answer.rest is not None or coded:
@@ -29,7 +30,7 @@ def jobs_on(kind: str, answer: ReadAnswer, wanted: Collection[str]) -> dict[str,
             job = read_job(kind, item)
         except Unreadable:
             continue
-        if job.id not in wanted:
+        if wanted is not None and job.id not in wanted:
             continue
         found[job.id] = (
             None if job.id in found else _alone(answer, shared, bytes(item), job.id, job.status_text)
@@ -51,4 +52,5 @@ def _alone(
         job_id,
         job_status,
         batched=True,
+        elsewhere=page.elsewhere,
     )

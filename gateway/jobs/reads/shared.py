@@ -4,21 +4,19 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
 
 from gateway.config import Jobs
 from gateway.exchange import Exchange
 from gateway.jobs.governor import Governor, Priority, Timers
-from gateway.jobs.model import TERMINAL, known_status
 from gateway.jobs.reads.answer import Given, ReadAnswer
-from gateway.jobs.reads.batch import Batch
+from gateway.jobs.reads.fleet import FleetReads
 from gateway.jobs.reads.flight import Fetch, Flight, Seat
+from gateway.jobs.reads.freshness import JOINED, freshness
 from gateway.jobs.reads.gathering import Gathering
-from gateway.jobs.reads.request import ReadKey, own_exchange
+from gateway.jobs.reads.names import Names, names_of
+from gateway.jobs.reads.request import BatchKey, ReadKey, own_exchange
 from gateway.jobs.reads.shelf import Shelf
-
-_JOINED: Final = 1.0
-"""Seconds for which a read that was sent is joined even where nothing is kept."""
+from gateway.jobs.reads.tower import Tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,8 @@ class Caller:
 class SharedReads:
     """Reads of the jobs routes, from one thread (the event loop).
 
-    `throttled` is told the answer of each 429, and pauses the governor.
+    `throttled` is told the answer of each 429, and pauses the governor. `fleet` makes what is shared with
+    other gateways, from what is to be called when one of them has sent a write.
     """
 
     def __init__(
@@ -45,16 +44,25 @@ class SharedReads:
         *,
         timers: Timers,
         throttled: Callable[[ReadAnswer, Priority], None],
+        fleet: Callable[[Callable[[], None]], FleetReads] | None = None,
     ) -> None:
         self._settings = settings
         self._governor = governor
         self._timers = timers
-        self._throttled = throttled
-        self._shelf = Shelf()
+        self._shelf: Shelf[ReadKey, ReadAnswer] = Shelf()
         self._flights: dict[ReadKey, Flight] = {}
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
         self._gathering = Gathering(governor, timers, on=settings.batch)
-        self._paused_by: ReadAnswer | None = None
+        self._fleet = None if fleet is None else fleet(self._forget)
+        self._tower = Tower(
+            settings,
+            governor,
+            self._gathering,
+            timers=timers,
+            throttled=throttled,
+            landed=self._keep,
+            fleet=self._fleet,
+        )
 
     async def answer(self, key: ReadKey, caller: Caller) -> Given:
         """The answer for one caller.
@@ -70,7 +78,12 @@ class SharedReads:
         flight = self._joinable(key, now)
         leads = flight is None
         if flight is None:
-            flight = self._start(key, caller)
+            group = self._gathering.group(caller.exchange, key.headers)
+            names = self._names(key, group, caller)
+            kept = self._told(key, names, caller, now)
+            if kept is not None:
+                return Given(kept, "hit", max(0.0, now - kept.sent_at))
+            flight = self._start(key, caller, group, names)
         else:
             self._raise(flight, caller)
         joined = self._timers.time()
@@ -85,15 +98,16 @@ class SharedReads:
             self._account(caller.exchange, joined, flight.airborne)
             if leads:
                 caller.exchange.attempts = flight.exchange.attempts
-        return Given(answer, "miss" if leads else "collapsed")
+        return Given(answer, "miss" if leads and not answer.elsewhere else "collapsed")
 
     def forget(self) -> None:
         """A write is about to change something, or has: no answer from before it is given after it.
 
         Reads under way go on for those who wait for them, but nobody joins them and they are not kept.
         """
-        self._shelf.clear()
-        self._flights.clear()
+        if self._fleet is not None:
+            self._fleet.forget()
+        self._forget()
 
     async def aclose(self) -> None:
         """End every read under way."""
@@ -102,14 +116,42 @@ class SharedReads:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._gathering.aclose()
+        if self._fleet is not None:
+            await self._fleet.aclose()
 
-    def _start(self, key: ReadKey, caller: Caller) -> Flight:
-        group = self._gathering.group(caller.exchange, key.headers)
-        wait = self._governor.paused_for if group else self._governor.expected_wait(caller.priority)
+    def _forget(self) -> None:
+        self._shelf.clear()
+        self._flights.clear()
+
+    def _names(self, key: ReadKey, group: BatchKey | None, caller: Caller) -> Names | None:
+        """What other gateways call the read; None where it is read for this gateway alone."""
+        if self._fleet is None or self._fleet.away or caller.priority is Priority.WATCH:
+            return None
+        return names_of(key, group)
+
+    def _told(self, key: ReadKey, names: Names | None, caller: Caller, now: float) -> ReadAnswer | None:
+        """What the fleet has for the read, as fresh as what is kept here."""
+        if self._fleet is None or names is None:
+            return None
+        route = caller.exchange.route
+        kind = route.job_kind or ""
+        answer = self._fleet.kept(names, kind, route.job_id)
+        if answer is not None:
+            lasts = freshness(self._settings, kind, answer.job_status)
+            self._shelf.put(key, answer, answer.sent_at + lasts, now)
+        return answer
+
+    def _start(self, key: ReadKey, caller: Caller, group: BatchKey | None, names: Names | None) -> Flight:
+        waits_for_all = group is not None or names is not None
+        wait = self._governor.paused_for if waits_for_all else self._governor.expected_wait(caller.priority)
         if wait > caller.patience:
             raise self._governor.refusal(caller.priority)
         now = self._timers.time()
-        ticket = self._governor.line_up(caller.priority)
+        ticket = None
+        if names is None:
+            ticket = self._governor.line_up(caller.priority)
+        else:
+            self._governor.check()
         flight = Flight(
             key=key,
             exchange=own_exchange(caller.exchange),
@@ -120,8 +162,10 @@ class SharedReads:
             timers=self._timers,
             refusal=self._governor.refusal,
             abandoned=self._abandon,
-            airborne=now if ticket.granted.done() else None,
+            airborne=now if ticket is not None and ticket.granted.done() else None,
             ticket=ticket,
+            names=names,
+            oldest=float("-inf") if self._fleet is None else self._fleet.oldest(now),
         )
         self._flights[key] = flight
         self._tasks[flight] = task = asyncio.ensure_future(self._fly(flight))
@@ -133,7 +177,7 @@ class SharedReads:
         flight = self._flights.get(key)
         if flight is None or flight.airborne is None:
             return flight
-        return flight if now - flight.airborne <= max(_JOINED, self._settings.max_staleness) else None
+        return flight if now - flight.airborne <= max(JOINED, self._settings.max_staleness) else None
 
     def _raise(self, flight: Flight, caller: Caller) -> None:
         """Let a caller of a higher priority speed up a read that still waits."""
@@ -157,60 +201,10 @@ class SharedReads:
 
     async def _fly(self, flight: Flight) -> None:
         try:
-            while flight.wanted:
-                answer = await self._asked(flight)
-                if answer is None:
-                    flight.grounded()
-                elif self._throttles(answer, flight) and answer.rest is None:
-                    flight.airborne = None
-                    flight.tell_those_before(self._timers.time() + self._governor.paused_for, answer)
-                else:
-                    self._keep(flight, answer)
-                    await flight.land(answer)
-        except Exception as error:  # noqa: BLE001 - it is the callers' to handle
-            flight.fail(error)
+            await self._tower.bring(flight)
         finally:
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
-
-    async def _asked(self, flight: Flight) -> ReadAnswer | None:
-        """One try at the upstream, by itself or together with others; None where it has to go once more."""
-        batch = await self._turn(flight)
-        flight.airborne = self._timers.time()
-        if batch is None:
-            batch = self._gathering.batch_for(flight)
-        if batch is None:
-            return await flight.fetch(flight.exchange)
-        answer = await batch.answer_for(flight)
-        if answer is None:
-            self._gathering.not_shown(flight)
-        return answer
-
-    async def _turn(self, flight: Flight) -> Batch | None:
-        """Wait for the flight's turn; a batch where one takes it along."""
-        ticket = flight.ticket or self._governor.line_up(flight.priority, since=flight.since)
-        if ticket.granted.done():
-            flight.ticket = None
-            return None
-        flight.ticket = ticket
-        called: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
-        flight.called = called
-        ticket.granted.add_done_callback(lambda _: None if called.done() else called.set_result(None))
-        try:
-            with self._gathering.waiting(flight):
-                return await called
-        finally:
-            self._governor.withdraw(ticket)
-            flight.ticket = flight.called = None
-
-    def _throttles(self, answer: ReadAnswer, flight: Flight) -> bool:
-        """Whether the upstream asks for a pause; the 429 of a list is told to all its reads, and is one."""
-        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-            return False
-        if answer is not self._paused_by:
-            self._paused_by = answer
-            self._throttled(answer, flight.priority)
-        return not self._governor.off
 
     def _keep(self, flight: Flight, answer: ReadAnswer) -> None:
         """Keep a good answer, unless a write came between its request and now."""
@@ -220,8 +214,7 @@ class SharedReads:
             or self._flights.get(flight.key) is not flight
         ):
             return
-        over = known_status(flight.kind, answer.job_status) in TERMINAL
-        lasts = self._settings.terminal_staleness if over else self._settings.max_staleness
+        lasts = freshness(self._settings, flight.kind, answer.job_status)
         if lasts > 0:
             self._shelf.put(flight.key, answer, answer.sent_at + lasts, self._timers.time())
 

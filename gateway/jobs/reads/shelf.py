@@ -1,29 +1,39 @@
 """Answers kept for a moment, bounded in number and size."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from gateway.jobs.reads.answer import ReadAnswer
-from gateway.jobs.reads.request import ReadKey
+
+class Sized(Protocol):
+    """What has a size."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item", bound=Sized)
 
 MAX_ANSWERS: Final = 1_000
 MAX_BYTES: Final = 16 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: ReadAnswer
+class _Kept(Generic[Item]):
+    answer: Item
     until: float
 
 
-class Shelf:
+class Shelf(Generic[Key, Item]):
     """Answers by key, each until its time is over; the oldest make room for new ones."""
 
     def __init__(self) -> None:
-        self._kept: dict[ReadKey, _Kept] = {}
+        self._kept: dict[Key, _Kept[Item]] = {}
         self._bytes = 0
 
-    def get(self, key: ReadKey, now: float) -> ReadAnswer | None:
+    def get(self, key: Key, now: float) -> Item | None:
         """The answer that is kept for the key, if it is still good."""
         kept = self._kept.get(key)
         if kept is None:
@@ -33,7 +43,7 @@ class Shelf:
             return None
         return kept.answer
 
-    def put(self, key: ReadKey, answer: ReadAnswer, until: float, now: float) -> None:
+    def put(self, key: Key, answer: Item, until: float, now: float) -> None:
         """Keep an answer; it is good after `now`."""
         self._drop(key)
         self._kept[key] = _Kept(answer, until)
@@ -46,7 +56,7 @@ class Shelf:
         self._kept.clear()
         self._bytes = 0
 
-    def _drop(self, key: ReadKey) -> None:
+    def _drop(self, key: Key) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._bytes -= kept.answer.size

@@ -12,12 +12,16 @@ One claim of a write is open at a time; the next waits for it. All on one event 
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from gateway.jobs.stores import Store
 from gateway.jobs.writes.fingerprint import Fingerprint, job_key
+from gateway.jobs.writes.fleet import FleetWrites
 from gateway.jobs.writes.record import MAX_ANSWER, Clocks, Record, Recorded
 from gateway.jobs.writes.shelf import Entry, Shelf
+
+KEEP: Final = 600.0
+"""Seconds for which a write is one."""
 
 
 class Claim:
@@ -119,6 +123,7 @@ class WritesOnce:
 
     `clock` is the wall clock in seconds since the epoch, `keep` the seconds for which a write is one, `most`
     the number of records. Records of earlier runs come from `store`; one in it that is no record is ignored.
+    With `fleet` all gateways of a fleet are one.
     """
 
     def __init__(
@@ -127,15 +132,28 @@ class WritesOnce:
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
-        keep: float = 600.0,
+        keep: float = KEEP,
         most: int = 1_000,
+        fleet: FleetWrites | None = None,
     ) -> None:
         self._clocks = Clocks(clock, monotonic)
-        self._shelf = Shelf(store, self._clocks, keep=keep, most=most)
+        self._fleet = fleet
+        self._shelf = Shelf(store, self._clocks, keep=keep, most=most, fleet=fleet)
 
     def __len__(self) -> int:
         """Writes of which something is recorded."""
         return len(self._shelf)
+
+    async def open(self) -> None:
+        """Learn what other gateways know."""
+        if self._fleet is not None:
+            for digest, value in (await self._fleet.load()).items():
+                self._shelf.hear(digest, value)
+
+    async def aclose(self) -> None:
+        """Leave all writes to others."""
+        if self._fleet is not None:
+            await self._fleet.aclose()
 
     def is_claimed(self, fingerprint: Fingerprint) -> bool:
         """Whether a claim is open, so that the next has to wait for it."""
@@ -147,6 +165,11 @@ class WritesOnce:
         entry.claims += 1
         try:
             await entry.turn.acquire()
+            try:
+                await self._shelf.alone(entry)
+            except BaseException:
+                entry.turn.release()
+                raise
         except BaseException:
             self._shelf.leave(entry)
             raise

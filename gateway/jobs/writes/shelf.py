@@ -4,14 +4,11 @@ import asyncio
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from gateway.jobs.stores import Store
 from gateway.jobs.writes.fingerprint import Fingerprint, job_key
+from gateway.jobs.writes.fleet import SPACE, FleetWrites
 from gateway.jobs.writes.record import Clocks, Record, pack, unpack
-
-SPACE: Final = "writes"
-"""The name under which the store keeps the records."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +19,8 @@ class Entry:
     job: str | None = None
     """The key of the job that it is about, once known."""
     record: Record | None = None
+    ours: bool = False
+    """Whether this gateway has learned of it by itself."""
     void: bool = False
     """Another write to the job has gone out since: it leaves once nobody is at it."""
     claims: int = 0
@@ -33,8 +32,11 @@ class Entry:
 class Shelf:
     """Entries by digest. Expired ones leave when the next write comes, never one that is claimed."""
 
-    def __init__(self, store: Store, clocks: Clocks, *, keep: float, most: int) -> None:
+    def __init__(
+        self, store: Store, clocks: Clocks, *, keep: float, most: int, fleet: FleetWrites | None = None
+    ) -> None:
         self._store = store
+        self._fleet = fleet
         self._clocks = clocks
         self._keep = keep
         self._most = most
@@ -43,6 +45,8 @@ class Shelf:
             self._restore(key, value)
         self.expire()
         self.trim()
+        if fleet is not None:
+            fleet.listen(self.hear, self._tell_again)
 
     def __len__(self) -> int:
         return sum(1 for _ in self._recorded())
@@ -62,21 +66,52 @@ class Shelf:
 
     def write(self, entry: Entry, record: Record | None, kind: str) -> None:
         """What is known of the write from now on, here and in the store; None is nothing."""
-        entry.record = record
+        entry.record, entry.ours = record, True
         if record is None:
-            self._store.remove(SPACE, entry.digest)
-        else:
-            self._store.put(SPACE, entry.digest, pack(record.storable(kind), entry.job, self._clocks))
+            self._remove(entry)
+            return
+        value = pack(record.storable(kind), entry.job, self._clocks)
+        self._store.put(SPACE, entry.digest, value)
+        if self._fleet is not None:
+            self._fleet.put(entry.digest, value)
 
     async def settled(self) -> None:
-        """Wait until the store has made what was written durable, or has given that up."""
-        await self._store.settled()
+        """Wait until the store has made what was written durable, or has given that up; the fleet's too."""
+        if self._fleet is None:
+            await self._store.settled()
+        else:
+            await asyncio.gather(self._store.settled(), self._fleet.settled())
+
+    async def alone(self, entry: Entry) -> None:
+        """Return once no other gateway is at the write, and what they know of it is known here."""
+        if self._fleet is not None:
+            value = await self._fleet.take(entry.digest)
+            if value is not None:
+                self._learn(entry, value)
+
+    def hear(self, digest: str, value: bytes) -> None:
+        """What another gateway knows of a write from now on; nothing where it is void."""
+        entry = self._entries.get(digest)
+        if entry is None and value:
+            self.expire()
+            entry = Entry(digest)
+            self._learn(entry, value)
+            if entry.record is not None:
+                self._entries[digest] = entry
+                self.trim()
+        elif entry is not None and not entry.claims:
+            if value:
+                self._learn(entry, value)
+            else:
+                del self._entries[digest]
 
     def leave(self, entry: Entry) -> None:
         """One claim less; an entry of which nothing is known, or that is void, goes with the last."""
         entry.claims -= 1
         if not entry.claims and (entry.void or entry.record is None):
-            self._drop(entry)
+            self._drop(entry, everywhere=entry.void)
+        if not entry.claims and self._fleet is not None:
+            self._fleet.leave(entry.digest)
         self.trim()
 
     def void(self, job: str, keep: str | None) -> None:
@@ -88,7 +123,7 @@ class Shelf:
             if entry.digest != keep:
                 entry.void = True
                 if not entry.claims:
-                    self._drop(entry)
+                    self._drop(entry, everywhere=True)
 
     def expire(self) -> None:
         """Let go what is older than may be kept."""
@@ -110,10 +145,29 @@ class Shelf:
     def _recorded(self) -> Iterator[tuple[Entry, Record]]:
         return ((entry, entry.record) for entry in self._entries.values() if entry.record is not None)
 
-    def _drop(self, entry: Entry) -> None:
+    def _drop(self, entry: Entry, *, everywhere: bool = False) -> None:
         del self._entries[entry.digest]
         if entry.record is not None:
-            self._store.remove(SPACE, entry.digest)
+            self._remove(entry, everywhere=everywhere)
+
+    def _remove(self, entry: Entry, *, everywhere: bool = True) -> None:
+        self._store.remove(SPACE, entry.digest)
+        if everywhere and self._fleet is not None:
+            self._fleet.remove(entry.digest)
+
+    def _learn(self, entry: Entry, value: bytes) -> None:
+        found = unpack(value, self._clocks)
+        if found is None or (entry.ours and entry.record is not None and entry.record.at > found[1].at):
+            return
+        job, record = found
+        # The clock of another machine may be ahead of this one's.
+        entry.job, entry.ours = job or entry.job, False
+        entry.record = replace(record, at=min(record.at, self._clocks.monotonic()))
+
+    def _tell_again(self) -> None:
+        for entry, record in self._recorded():
+            if self._fleet is not None and entry.ours:
+                self._fleet.put(entry.digest, pack(record.storable(""), entry.job, self._clocks))
 
     def _restore(self, key: str, value: bytes) -> None:
         found = unpack(value, self._clocks)
