@@ -9,6 +9,7 @@
     tokens         panels of the token
     jobs           panels of the jobs
     job_requests   panels of the requests to the Jobs API
+    fleet          panels of gateways that share a limit
     itself         panels of the gateway itself
     boards         the three dashboards, and their files
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from grafana import itself, job_requests, jobs, tokens, traffic, upstream
+from grafana import fleet, itself, job_requests, jobs, tokens, traffic, upstream
 from grafana.board import Board, Row
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -45,7 +45,7 @@ JOBS = Board(
     title="ADT gateway: jobs",
     description="Import and deletion jobs: state, ends, durations, failures, and the requests about them.",
     since="now-24h",
-    rows=[jobs.NOW, jobs.OVER_TIME, jobs.ENDED, job_requests.JOBS_API, jobs.ONE_BY_ONE],
+    rows=[jobs.NOW, jobs.OVER_TIME, jobs.ENDED, job_requests.JOBS_API, fleet.FLEET, jobs.ONE_BY_ONE],
 )
 UPSTREAM = Board(
     uid="adt-gateway-upstream",

@@ -22,7 +22,7 @@ from tests.support.kubernetes import (
 
 OLDEST, NEWEST = "1.29", "1.36"
 """The first version with native sidecars on by default, and the newest that is certain to be known here."""
-WORKLOADS = ("sidecar-example", "stand-alone")
+WORKLOADS = ("fleet", "sidecar-example", "stand-alone")
 MONITORING = "monitoring.coreos.com/v1"
 
 

@@ -35,7 +35,7 @@ def monitoring() -> list[Object]:
     return build(KUBERNETES / "overlays" / "monitoring")
 
 
-@pytest.fixture(scope="module", params=["sidecar-example", "stand-alone"])
+@pytest.fixture(scope="module", params=["fleet", "sidecar-example", "stand-alone"])
 def workload_manifests(request: pytest.FixtureRequest) -> list[Object]:
     return build(KUBERNETES / "overlays" / str(request.param))
 

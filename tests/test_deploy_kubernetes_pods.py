@@ -1,7 +1,7 @@
 """The gateway's container in both forms: what it may, what it is asked, what it gets, when it ends."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from tests.support.kubernetes import (
     KUBERNETES,
     Object,
     build,
-    containers,
     gateway_of,
     one,
     pod_of,
     prepared,
 )
+from tests.support.pod_security import violations
 
-KEYS = {"my-app": "a-key-of-at-least-16-characters"}
+KEYS = {"my-app": "a-key-of-at-least-16-characters", "password": "a-password"}
 FILLED = {
     "ADT_GATEWAY_UPSTREAM__BASE_URL": "https://example.api.weu.digitaltwins.azure.net",
     "ADT_GATEWAY_AUTH__ENTRA__TENANT_ID": "00000000-0000-0000-0000-000000000001",
@@ -30,7 +30,7 @@ FLUSH = 4
 """Seconds that store and spans get after `limits.drain_timeout`."""
 
 
-@pytest.fixture(scope="module", params=["sidecar-example", "stand-alone"])
+@pytest.fixture(scope="module", params=["fleet", "sidecar-example", "stand-alone"])
 def manifests(request: pytest.FixtureRequest) -> list[Object]:
     return build(KUBERNETES / "overlays" / str(request.param))
 
@@ -47,39 +47,9 @@ def settings(manifests: list[Object], tmp_path: Path) -> Settings:
     return load(ready.config, ready.environ, TEMPLATES)
 
 
-def _violations(pod: Object) -> Iterator[str]:
-    """What the restricted Pod Security Standard (v1.29) forbids, in the words of the field."""
-    for field in ("hostNetwork", "hostPID", "hostIPC", "hostUsers"):
-        if pod.get(field):
-            yield field
-    kinds = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-    for volume in pod.get("volumes", []):
-        if not set(volume) - {"name"} <= kinds:
-            yield f"volume {volume['name']}"
-    for container in containers(pod):
-        yield from _container_violations(container, pod.get("securityContext", {}))
-
-
-def _container_violations(container: Object, of_pod: Object) -> Iterator[str]:
-    context = {**of_pod, **container.get("securityContext", {})}
-    if any("hostPort" in port for port in container.get("ports", [])):
-        yield "hostPort"
-    if context.get("privileged"):
-        yield "privileged"
-    if context.get("allowPrivilegeEscalation") is not False:
-        yield "allowPrivilegeEscalation"
-    if context.get("runAsNonRoot") is not True or context.get("runAsUser", 1) == 0:
-        yield "runAsNonRoot"
-    capabilities = context.get("capabilities", {})
-    if "ALL" not in capabilities.get("drop", []) or set(capabilities.get("add", [])) - {"NET_BIND_SERVICE"}:
-        yield "capabilities"
-    if context.get("seccompProfile", {}).get("type") not in {"RuntimeDefault", "Localhost"}:
-        yield "seccompProfile"
-
-
 def test_pod_passes_the_restricted_standard(pod: Object) -> None:
     """A namespace that enforces the restricted Pod Security Standard takes the pod."""
-    assert not list(_violations(pod))
+    assert not list(violations(pod))
 
 
 def _without(field: str) -> Callable[[Object], None]:
@@ -109,7 +79,7 @@ def _host_path(pod: Object) -> None:
 def test_restricted_standard_is_checked(pod: Object, spoil: Callable[[Object], None], said: str) -> None:
     """Each of the standard's rules that matters here would be missed."""
     spoil(pod)
-    assert list(_violations(pod)) == [said]
+    assert list(violations(pod)) == [said]
 
 
 def test_gateway_runs_as_the_images_user_on_a_read_only_root(pod: Object) -> None:
@@ -163,13 +133,14 @@ def test_drain_fits_into_the_grace_period(pod: Object, settings: Settings) -> No
     assert pod["terminationGracePeriodSeconds"] >= ending + (30 if sidecar else 0)
 
 
-def test_job_store_is_on_a_volume(pod: Object, settings: Settings) -> None:
-    """The store's file lies on a volume that outlives the container, and stand-alone the pod."""
+def test_job_store_is_on_a_volume(pod: Object, settings: Settings, manifests: list[Object]) -> None:
+    """The store's file lies on a volume that outlives the container, of a lone gateway the pod too."""
     assert settings.jobs.store_file is not None
     assert settings.jobs.store_file.parent.is_dir()
     (mount,) = [item for item in gateway_of(pod)["volumeMounts"] if not item.get("readOnly")]
     volume = next(item for item in pod["volumes"] if item["name"] == mount["name"])
-    kept = "emptyDir" if "restartPolicy" in gateway_of(pod) else "persistentVolumeClaim"
+    alone = one(manifests, "Deployment")["spec"].get("strategy") == {"type": "Recreate"}
+    kept = "persistentVolumeClaim" if alone else "emptyDir"
     assert kept in volume
 
 

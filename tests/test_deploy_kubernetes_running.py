@@ -23,7 +23,7 @@ from tests.support.wire import request, until
 
 SECRET = "a-key-of-at-least-16-characters"
 KEY = (b"x-gateway-key", SECRET.encode())
-OVERLAYS = ("sidecar-example", "stand-alone")
+OVERLAYS = ("fleet", "sidecar-example", "stand-alone")
 SERVICE = "adt-gateway.adt-gateway.svc:8080"
 MODELS = f"/models?{API}"
 OPEN_PATHS = ("/metrics", "/livez", "/readyz")
@@ -76,7 +76,8 @@ class Pod:
 def _prepared(folder: Path, overlay: str, over: Mapping[str, str]) -> tuple[Object, Prepared]:
     manifests = build(KUBERNETES / "overlays" / overlay)
     workload = one(manifests, "Deployment")
-    return pod_of(workload), prepared(manifests, workload, folder, secrets={"my-app": SECRET}, over=over)
+    secrets = {"my-app": SECRET, "password": SECRET}
+    return pod_of(workload), prepared(manifests, workload, folder, secrets=secrets, over=over)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.support import docs, promql
 from tests.support.azure import running_azure
@@ -83,20 +84,30 @@ Exported = dict[str, dict[str, set[str]]]
 """By metric and label the label's values; a metric's name is that of its samples, `…_count` and the like."""
 
 
+def _samples(texts: list[str]) -> Iterator[Sample]:
+    for text in texts:
+        for metric in text_string_to_metric_families(text):
+            yield from metric.samples
+
+
 async def _exported() -> Exported:
-    """What Prometheus gets from a gateway that has seen a job and an error, and what it adds itself."""
+    """What Prometheus gets from a gateway that has seen a job and an error, from one of a fleet, and what it
+    adds itself.
+    """
     async with running_azure() as azure, azure.app() as app:
         assert (await app.put("/jobs/imports/one", json=azure.import_body())).status_code == 201
         while (await app.get("/jobs/imports/one")).json()["status"] != "succeeded":
             continue
         assert (await app.get("/jobs/imports/two")).status_code == 404
-        text = await azure.metrics()
+        texts = [await azure.metrics()]
+    fleet = {"url": "unix:///nowhere/valkey.sock", "expected_size": 2}
+    async with running_azure(fleet=fleet) as azure:
+        texts.append(await azure.metrics())
     exported: Exported = {"up": {}}
-    for metric in text_string_to_metric_families(text):
-        for sample in metric.samples:
-            for label, value in sample.labels.items():
-                exported.setdefault(sample.name, {}).setdefault(label, set()).add(value)
-            exported.setdefault(sample.name, {})
+    for sample in _samples(texts):
+        for label, value in sample.labels.items():
+            exported.setdefault(sample.name, {}).setdefault(label, set()).add(value)
+        exported.setdefault(sample.name, {})
     for rule in RECORDS:
         exported[rule.name] = {}
         for metric_name in promql.metrics_in(rule.expr):

@@ -6,6 +6,7 @@ from typing import Any
 import promql_parser as promql
 import pytest
 
+from gateway.metrics.labels import FLEET_RESULTS
 from tests.support import dashboards, docs
 from tests.support.dashboards import FILES, panels
 from tests.support.exchanges import finished
@@ -111,10 +112,13 @@ def _matchers(expression: str) -> list[tuple[str, str, str]]:
 def test_values_that_are_matched_exist() -> None:
     """Each alternative of a matcher, such as a job's status, is a value that the label has at the start."""
     seen: dict[tuple[str, str], set[str]] = {}
-    for family in families(build(jobs=[Job()], job_series=1)).values():
+    metrics = build(jobs=[Job()], job_series=1)
+    metrics.fleet()
+    for family in families(metrics).values():
         for sample in family.samples:
             for label, value in sample.labels.items():
                 seen.setdefault((sample.name, label), set()).add(value)
+    seen["adt_gateway_fleet_operations_total", "result"] = set(FLEET_RESULTS)
     seen["adt_job_status", "status"] = seen["adt_jobs", "status"]
     for _, target in TARGETS:
         for name, label, pattern in _matchers(target["expr"]):
