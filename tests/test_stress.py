@@ -75,9 +75,9 @@ async def test_an_unknown_row_is_bad_usage() -> None:
 
 
 def test_all_rows_fit_into_their_time() -> None:
-    """All of it takes less than 55 minutes, a quick run less than 5, by what the rows say of themselves."""
-    assert sum(row.seconds for row in ROWS) < 55 * 60
-    assert sum(row.quick_seconds for row in ROWS) < 5 * 60
+    """All of it takes less than 70 minutes, a quick run less than 9, by what the rows say of themselves."""
+    assert sum(row.seconds for row in ROWS) < 70 * 60
+    assert sum(row.quick_seconds for row in ROWS) < 9 * 60
 
 
 def _finished(outcome: Outcome, **more: Any) -> Finished:

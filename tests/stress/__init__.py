@@ -10,6 +10,11 @@ upstream     the upstream: each request's query says what comes of it
 collector    the trace collector
 client       an app's connection
 load         requests at a steady rate
+azure        the emulator of ADT, and when requests came to it
+store        Redis, as one server, with Sentinels, and as a Cluster
+fleet        gateways that share a store
+cost         what each call costs the store
+pollers      apps that ask how jobs are doing, each its gateway
 greedy       apps that ask again as soon as they have an answer
 crowd        connections that are in no hurry
 variety      requests of every kind

@@ -2,16 +2,21 @@
 
     python -m tests.stress.collector STATUS SECONDS
 
-answers every export with STATUS after SECONDS; `/spans` tells how many spans of exports came that it took.
+answers every export with STATUS after SECONDS; `/spans` tells how many spans of exports came that it took,
+`/ends` how many of them tell the end of a job, by the job's id.
 """
 
 import asyncio
 import sys
+from collections import Counter
 from typing import ClassVar
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.bench.server import Connection, serve
+
+_ENDS = {"import job", "deletion job"}
+_JOB = "az.digitaltwins.job.id"
 
 
 class Collector(Connection):
@@ -21,6 +26,8 @@ class Collector(Connection):
     """Of all connections; decoded only when somebody asks, not beside a measurement."""
     spans = 0
     """Of all connections, decoded so far."""
+    ends: ClassVar[Counter[str]] = Counter()
+    """Of all connections, decoded so far, by the job's id."""
 
     def __init__(self, status: int, seconds: float) -> None:
         super().__init__()
@@ -36,8 +43,9 @@ class Collector(Connection):
         """Count and answer."""
         body = bytes(self._body)
         self._body.clear()
-        if self.target == b"/spans":
-            self.reply_json(_count())
+        if self.target in {b"/spans", b"/ends"}:
+            _count()
+            self.reply_json(Collector.spans if self.target == b"/spans" else Collector.ends)
             return
         if self._status == 200:
             Collector.exports.append(body)
@@ -48,12 +56,15 @@ class Collector(Connection):
             self.transport.write(b"HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n" % self._status)
 
 
-def _count() -> int:
+def _count() -> None:
     for export in Collector.exports:
         batches = ExportTraceServiceRequest.FromString(export).resource_spans
-        Collector.spans += sum(len(group.spans) for batch in batches for group in batch.scope_spans)
+        for span in (span for batch in batches for group in batch.scope_spans for span in group.spans):
+            Collector.spans += 1
+            if span.name in _ENDS:
+                of = {each.key: each.value.string_value for each in span.attributes}
+                Collector.ends[of[_JOB]] += 1
     Collector.exports.clear()
-    return Collector.spans
 
 
 def main() -> None:

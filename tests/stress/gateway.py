@@ -128,7 +128,10 @@ async def gateway_process(
 ) -> AsyncIterator[Gateway]:
     """Up to the first 200 of `ready` on the admin listener; ended after the block. Raises NotReadyError."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environ = kept | {f"ADT_GATEWAY_{name}": value for name, value in settings.items()}
+    named = {
+        name if name.startswith("OTEL_") else f"ADT_GATEWAY_{name}": value for name, value in settings.items()
+    }
+    environ = kept | named
     program = ("-m", "tests.stress.watched") if watched else ("-m", "gateway", "serve")
     pipe = asyncio.subprocess.PIPE if watched else asyncio.subprocess.DEVNULL
     with log.open("wb") as output:

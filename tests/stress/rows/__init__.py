@@ -4,6 +4,9 @@ from tests.stress.row import Row
 from tests.stress.rows import (
     cardinality,
     exporter,
+    fleet,
+    fleet_chaos,
+    fleet_failover,
     idle,
     memory,
     outage,
@@ -24,5 +27,9 @@ ROWS: tuple[Row, ...] = (
     shutdown.ROW,
     exporter.ROW,
     cardinality.ROW,
+    fleet.ROW,
+    fleet_failover.SENTINEL,
+    fleet_failover.CLUSTER,
+    fleet_chaos.ROW,
     soak.ROW,
 )
