@@ -37,7 +37,7 @@ AREAS = {
 """What must be shown; more may be."""
 CODE = re.compile(r"`([^`]+)`")
 FILE = re.compile(r"(?:[a-z_0-9]+/)*[a-z_0-9*]+\.py")
-STRESS = re.compile(r"make stress(?: (?:[A-Z]+=)?([a-z]+))?")
+STRESS = re.compile(r"make stress(?: (?:[A-Z]+=)?([a-z-]+))?")
 
 
 def section() -> str:
