@@ -146,8 +146,8 @@ def _failures(gateways: Fleet, polled: Polled) -> Figure:
 
 ROW = Row(
     "fleet-chaos",
-    f"ten minutes of kill -9 of any of {SIZE} gateways, or of Redis (at times SIGSTOP), under {APPS} apps and "
-    "job after job",
+    f"ten minutes of kill -9 of any of {SIZE} gateways, or of Redis (at times SIGSTOP), under {APPS} apps "
+    "and job after job",
     f"no end lost or told twice, no request failed because of it, at most {BOUND:g} requests to ADT in any "
     f"{WINDOW:g} s",
     seconds=670,
