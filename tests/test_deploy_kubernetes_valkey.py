@@ -78,7 +78,7 @@ async def joined(server: Server, folder: Path, password: str, told: Told) -> Asy
     async with open_fleet(
         settings,
         instance=INSTANCE,
-        rate=1.0,
+        interval=1.02,
         burst=1,
         timers=asyncio.get_running_loop(),
         chance=random.Random(1),  # noqa: S311 - no secret

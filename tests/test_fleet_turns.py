@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.fleet.turns import PACE
-from gateway.jobs import governor
+from gateway.jobs.pace import interval_of
 from tests.support.fleets import Heard, gateway_of, until
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -38,11 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def instance() -> str:
     return f"{uuid.uuid4().hex}.example"
-
-
-def test_the_pace_is_that_of_one_gateway() -> None:
-    """Alone or together, gateways go as much slower than the limit."""
-    assert governor.PACE == PACE
 
 
 async def test_gateways_take_turns(server: RedisServer, instance: str) -> None:
@@ -158,5 +152,5 @@ async def test_the_store_s_own_clock(server: RedisServer, instance: str) -> None
             for wait in await asyncio.gather(*(fleet.reserve() for fleet in (one, two) * 50))
         )
         assert len(turns) == 100
-        assert turns[-1] - turns[0] <= 100 * PACE / 100
+        assert turns[-1] - turns[0] <= 100 * interval_of(100)
         assert all(later >= earlier for earlier, later in pairwise(turns))

@@ -33,7 +33,7 @@ async def open_fleet(  # noqa: PLR0913 - what a composition root passes, by name
     settings: config.Fleet,
     *,
     instance: str,
-    rate: float,
+    interval: float,
     burst: int,
     timers: Timers,
     chance: Chance,
@@ -44,9 +44,10 @@ async def open_fleet(  # noqa: PLR0913 - what a composition root passes, by name
 ) -> AsyncIterator[Fleet]:
     """The fleet of the gateways in front of `instance`, the upstream's host, until the block ends.
 
-    It waits a moment for the store, and goes on without. `rate` and `burst` are those of the turns; `now`
-    stands in for the store's clock, in microseconds; no call waits longer than `budget` seconds, but for
-    `load`, each page of which has it. Raises ValueError where `settings.url` is not valid.
+    It waits a moment for the store, and goes on without. Turns come `interval` seconds apart, 0 for no limit,
+    and `burst` of them may be saved up; `now` stands in for the store's clock, in microseconds; no call waits
+    longer than `budget` seconds, but for `load`, each page of which has it. Raises ValueError where
+    `settings.url` is not valid.
     """
     url = config.parse_fleet_url(settings.url.get_secret_value() if settings.url else "")
     me, keys, clock = _name(), Keys(instance), StoreClock(timers)
@@ -54,7 +55,7 @@ async def open_fleet(  # noqa: PLR0913 - what a composition root passes, by name
     places = Places(settings, url, key=keys.channel, chance=chance)
     opening = Opening(places, news, timers, budget)
     link = Link(opening, keys, clock, chance=chance, log=log, told=told, now=now)
-    turns = Turns(link.calls, keys, me, rate=rate, burst=burst, timers=timers)
+    turns = Turns(link.calls, keys, me, interval=interval, burst=burst, timers=timers)
     reads = Reads(link.calls, keys, me, timers)
     once = Once(link.calls, keys, me, timers)
     spaces = Spaces(link.calls, keys, me)

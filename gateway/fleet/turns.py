@@ -8,20 +8,20 @@ from gateway.fleet.clock import MICRO
 from gateway.fleet.keys import Keys
 from gateway.fleet.wire import Timers
 
-PACE: Final = 1.02
-"""How much slower than the limit it goes, as a single gateway does."""
 _LONGEST_PAUSE: Final = 300.0
 
 
 class Turns:
-    """Reservations and pauses. `rate` is per second, 0 switches it off; `burst` turns may be saved up."""
+    """Reservations and pauses. Seconds between turns, 0 for no limit; `burst` of them may be saved up."""
 
-    def __init__(self, calls: Calls, keys: Keys, me: str, *, rate: float, burst: int, timers: Timers) -> None:
+    def __init__(
+        self, calls: Calls, keys: Keys, me: str, *, interval: float, burst: int, timers: Timers
+    ) -> None:
         self._calls = calls
         self._key = keys("turns")
         self._about = (keys.channel, me)
         self._timers = timers
-        self._interval = 0 if rate == 0 else round(PACE / rate * MICRO)
+        self._interval = round(interval * MICRO)
         self._saved = (burst - 1) * self._interval
         # Until when a pause lasts that the store may not know of.
         self._untold = 0.0

@@ -13,6 +13,7 @@ from gateway.fleet import Fleet, open_fleet
 from gateway.jobs import FinishedJob, Governor, Watcher
 from gateway.jobs.duty import Duty
 from gateway.jobs.fleet_ledger import FleetLedger
+from gateway.jobs.pace import interval_of
 from gateway.jobs.reads import FleetReads
 from gateway.jobs.stores import Store
 from gateway.jobs.writes import KEEP, FleetWrites
@@ -94,7 +95,7 @@ async def join_fleet(settings: Settings, metrics: Metrics, stack: AsyncExitStack
     opening = open_fleet(
         settings.fleet,
         instance=parse_origin(settings.upstream.base_url).host,
-        rate=settings.jobs.rate,
+        interval=interval_of(settings.jobs.rate),
         burst=settings.jobs.burst,
         timers=asyncio.get_running_loop(),
         chance=random.Random(),  # noqa: S311 - jitter, not a secret

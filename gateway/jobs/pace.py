@@ -50,11 +50,16 @@ class Pace(Protocol):
         """Seconds until a newcomer has its turn, with so many before it."""
 
 
+def interval_of(rate: float) -> float:
+    """Seconds from one turn to the next at so many a second; 0 for no limit, which rate 0 stands for."""
+    return PACE / rate if rate else 0.0
+
+
 class LocalPace:
     """The turns of a gateway that decides alone; `rate` 0 leaves no time between them."""
 
     def __init__(self, rate: float, burst: int) -> None:
-        self.interval = PACE / rate if rate else 0.0
+        self.interval = interval_of(rate)
         self._saved = (burst - 1) * self.interval
         self._due = float("-inf")
 

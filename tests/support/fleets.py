@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from gateway.config import Fleet as Settings
 from gateway.fleet import Fleet, open_fleet
+from gateway.jobs.pace import interval_of
 
 GUARD = 20.0
 """Seconds after which something that should have happened is taken as a failure."""
@@ -72,7 +73,7 @@ async def gateway_of(
     async with open_fleet(
         Settings(url=SecretStr(url), expected_size=2, **settings),
         instance=instance,
-        rate=rate,
+        interval=interval_of(rate),
         burst=burst,
         timers=asyncio.get_running_loop(),
         chance=random.Random(1),  # noqa: S311 - jitter
