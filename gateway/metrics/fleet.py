@@ -1,6 +1,7 @@
 """Metrics of the store through which gateways keep their limits together; there only with `fleet.url`."""
 
 from collections.abc import Iterator
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -36,8 +37,8 @@ class FleetMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        for operation in labels.FLEET_OPERATIONS:
-            self._operations(operation, "ok")
+        for operation, result in product(labels.FLEET_OPERATIONS, labels.FLEET_RESULTS):
+            self._operations(operation, result)
 
     def operation(self, name: str, result: str, seconds: float) -> None:
         """An operation ended as `ok`, `timeout` or `error`, or was not tried: `away`."""

@@ -6,7 +6,7 @@ slow groups come to their turn.
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.support.operation import SECTIONS, SETTINGS, a_day, at_work
 from tests.support.otlp import OtlpReceiver, otlp_receiver
 from tests.support.prometheus import DEPLOYED, JOB, Prometheus, running_prometheus, variables
 from tests.support.promql import without_variables
+from tests.support.redis_server import RedisServer, redis_server
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -64,14 +65,27 @@ class Watched:
     started: float
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The store of a fleet of one."""
+    with redis_server(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
+async def watched(tmp_path_factory: pytest.TempPathFactory, store: RedisServer) -> AsyncIterator[Watched]:
     """All of it after a day's work, and still at work."""
     folder: Path = tmp_path_factory.mktemp("prometheus")
     at_once = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
     async with (
         otlp_receiver() as receiver,
-        running_azure(SETTINGS, at_once, tracing={"endpoint": receiver.url}, **SECTIONS) as azure,
+        running_azure(
+            SETTINGS,
+            at_once,
+            tracing={"endpoint": receiver.url},
+            fleet={"url": store.url, "expected_size": 2},
+            **SECTIONS,
+        ) as azure,
         running_prometheus(folder, {"site": azure.gateway.admin}, factor=60) as prometheus,
         at_work(azure),
     ):
