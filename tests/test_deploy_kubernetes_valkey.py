@@ -112,7 +112,8 @@ async def test_users_may_do_what_gateways_do(server: Server, tmp_path: Path) -> 
         assert await one.settled()
         assert await other.get("jobs", "a") == b"value"
         assert await other.load("jobs") == {"a": b"value"}
-        one.remove("jobs", "a")
+        # One whose time is over goes at once.
+        one.put("jobs", "b", b"value", 0.0)
         one.tell("jobs", "a", b"")
         assert await one.settled()
         async with asyncio.timeout(10):

@@ -5,8 +5,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from redis.crc import key_slot
 
+from gateway.config import parse_origin
 from gateway.fleet import OPERATION_BUDGET, Fleet
+from gateway.fleet.keys import Keys
+from gateway.job_requests.fleet import instance_of
+from gateway.jobs.fleet_ledger import LASTS
 from gateway.jobs.peers import Peers
 from tests.support.fleets import Told, gateway_of
 from tests.support.redis_server import RedisServer, redis_server
@@ -30,6 +35,33 @@ def test_it_has_what_the_jobs_room_asks_for() -> None:
             assert list(inspect.signature(verb).parameters) == list(
                 inspect.signature(getattr(Fleet, name)).parameters
             )
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://adt.example", "adt.example"),
+        ("https://adt.example:443/", "adt.example"),
+        ("http://127.0.0.1:8443", "127.0.0.1:8443"),
+        ("http://127.0.0.1:8444", "127.0.0.1:8444"),
+        ("http://adt.example", "adt.example:80"),
+        ("http://[::1]:8443", "::1:8443"),
+    ],
+)
+def test_an_instance_is_a_host_and_a_port(url: str, name: str) -> None:
+    """Two instances behind proxies of one host do not meet, and each has all its keys in one slot."""
+    assert instance_of(parse_origin(url)) == name
+    keys = Keys(name)
+    slots = {key_slot(key.encode()) for key in (keys.channel, keys("life"), keys.of("done", "x"))}
+    assert slots == {key_slot(name.encode())}
+
+
+async def test_what_must_outlast_a_job_does(server: RedisServer, instance: str) -> None:
+    """Claims, and the life of the data they are in, are kept for as long as jobs are."""
+    async with gateway_of(server.url, instance) as fleet:
+        assert await fleet.claim("job")
+        for name in (Keys(instance)("life"), Keys(instance).of("done", "job")):
+            assert LASTS - 60 < server.command("PTTL", name) / 1000 <= LASTS
 
 
 async def test_one_round_trip_each(server: RedisServer, instance: str) -> None:

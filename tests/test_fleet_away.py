@@ -120,8 +120,8 @@ async def test_a_store_that_ends_and_comes_back_empty(tmp_path: Path, instance: 
             await until(lambda: fleet.away and other.away)
             fleet.put("jobs", "one", b"before", 60.0)
             fleet.put("jobs", "one", b"last", 60.0)
-            fleet.put("jobs", "two", b"gone", 60.0)
-            fleet.remove("jobs", "two")
+            fleet.put("jobs", "two", b"void", 60.0)
+            fleet.put("jobs", "two", b"", 60.0)
             await all_away(fleet)
             server.start()
             await until(lambda: not fleet.away and not other.away)
@@ -130,7 +130,7 @@ async def test_a_store_that_ends_and_comes_back_empty(tmp_path: Path, instance: 
             assert await fleet.claim("job") is True
             await until(lambda: not fleet.away)
             assert await fleet.settled()
-            assert await other.load("jobs") == {"one": b"last"}
+            assert await other.load("jobs") == {"one": b"last", "two": b""}
 
 
 async def test_a_flush_is_noticed_without_a_call(server: RedisServer, instance: str) -> None:
@@ -178,10 +178,10 @@ async def test_scripts_that_are_flushed(server: RedisServer, instance: str) -> N
     async with gateway_of(server.url, instance) as fleet:
         server.command("SCRIPT", "FLUSH")
         fleet.put("jobs", "one", b"1", 60.0)
-        fleet.remove("jobs", "one")
+        fleet.put("jobs", "one", b"last", 60.0)
         fleet.put("jobs", "two", b"2", 60.0)
         assert await fleet.settled()
-        assert await fleet.load("jobs") == {"two": b"2"}
+        assert await fleet.load("jobs") == {"one": b"last", "two": b"2"}
         assert not fleet.away
 
 

@@ -2,15 +2,19 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from gateway.fleet import Fleet
-from gateway.fleet.reads import LARGEST
-from tests.support.fleets import Heard, gateway_of, until
+from gateway.fleet.calls import Calls
+from gateway.fleet.keys import Keys
+from gateway.fleet.reads import LARGEST, Reads
+from gateway.fleet.wire import Lost, Wire, Word
+from tests.support.fleets import Heard, Told, gateway_of, until
 from tests.support.redis_server import RedisServer, redis_server
 from tests.test_fleet_turns import Clock
+from tests.test_fleet_wire import saying, wire_to
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,56 @@ async def test_a_write_makes_answers_old(server: RedisServer, instance: str) -> 
         assert await looked(one, "under way") == (b"after", False)
         await until(lambda: heard.news)
         assert heard.news == [("forget", "", b"")]
+
+
+async def heard_on_return(reads: Reads) -> list[str]:
+    """The verbs that are called before the store counts as back."""
+    verbs = []
+
+    async def call(verb: str, keys: Sequence[str] = (), *_words: Word) -> None:
+        verbs.append(verb)
+
+    await reads.before_return(call, False)
+    return verbs
+
+
+async def test_a_write_is_told_however_long_it_takes_to_return() -> None:
+    """An attempt to return that fails loses nothing of what was to be told, one that succeeds tells it."""
+    reads = reads_of(calls := calls_to(None))
+
+    async def fail(verb: str, keys: Sequence[str] = (), *_words: Word) -> None:
+        raise Lost("the connection was lost")
+
+    reads.forget()
+    with pytest.raises(Lost):
+        await reads.before_return(fail, False)
+    assert calls.wire is None
+    assert await heard_on_return(reads) == ["forget"]
+    assert await heard_on_return(reads) == []
+
+
+async def test_a_write_that_the_store_did_not_hear_of_is_told() -> None:
+    """Of two writes the first was told, the second was lost with the connection: it is told on return."""
+    async with wire_to(saying(b":1\r\n", stay=False), budget=5.0) as wire:
+        reads = reads_of(calls_to(wire))
+        reads.forget()
+        reads.forget()
+        with pytest.raises(Lost):
+            await wire.ask("PING")
+        await asyncio.sleep(0)
+        assert await heard_on_return(reads) == ["forget"]
+
+
+def calls_to(wire: Wire | None) -> Calls:
+    """Calls on that connection."""
+    refused: list[Exception] = []
+    calls = Calls(Keys("x"), timers=asyncio.get_running_loop(), told=Told(), refused=refused.append)
+    calls.wire = wire
+    return calls
+
+
+def reads_of(calls: Calls) -> Reads:
+    return Reads(calls, Keys("x"), "me", asyncio.get_running_loop())
 
 
 async def test_the_newer_answer_stays(server: RedisServer, instance: str) -> None:

@@ -96,9 +96,16 @@ async def test_a_pause_is_everybody_s(server: RedisServer, instance: str) -> Non
 @pytest.mark.parametrize("seconds", [float("inf"), 1e9])
 async def test_a_pause_has_an_end(seconds: float, server: RedisServer, instance: str) -> None:
     """A pause is believed for five minutes at most."""
-    async with gateway_of(server.url, instance, now=Clock()) as fleet:
+    clock = Clock()
+    async with (
+        gateway_of(server.url, instance, now=clock) as fleet,
+        gateway_of(server.url, instance, now=clock) as other,
+    ):
+        heard = Heard().on(other, "pause")
         fleet.pause(seconds)
         assert await fleet.reserve() == 300.0
+        await until(lambda: heard.news)
+        assert heard.news == [("pause", "", b"300.000")]
 
 
 async def test_a_clock_that_is_set_back(server: RedisServer, instance: str) -> None:

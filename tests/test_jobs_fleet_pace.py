@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -113,17 +114,29 @@ async def test_a_turn_that_comes_too_late_lapses() -> None:
     assert line.meeting.asked["reserve"] == 3
 
 
+class LateTimers:
+    """A loop that is held up at each of its timers."""
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_at(self, when: float, callback: Callable[..., object], /, *args: Any) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_at(when + 0.3, callback, *args)
+
+
 @in_virtual_time
 async def test_a_gateway_that_is_always_late_has_turns_too() -> None:
     """Its loop stands still for a while at each of its turns: it is let in later and later, not never."""
-    line = Line(1)
-    await line.want(0)
-    waiting = asyncio.ensure_future(line.want(0))
-    for _ in range(3):
-        await asyncio.sleep(0.9)
-        with line.governors[0].using():
-            await asyncio.sleep(0.45)
-    await asyncio.wait_for(waiting, 3)
+    governor = Governor(
+        rate=1.0,
+        burst=1,
+        max_queued=10,
+        timers=LateTimers(),
+        on_wait=lambda _priority, _seconds: None,
+        peers=Meeting().join(),
+    )
+    await governor.turn(Priority.READ, 100)
+    await asyncio.wait_for(governor.turn(Priority.READ, 100), 10)
 
 
 @in_virtual_time

@@ -9,6 +9,7 @@ import pytest
 from gateway import failures
 from gateway.jobs.reads import Given
 from tests.support.company import Reader, Readers
+from tests.support.peers import Look, MemoryPeers
 from tests.support.virtual_time import in_virtual_time
 
 
@@ -178,6 +179,32 @@ async def test_the_leaders_callers_leave() -> None:
     await readers.aclose()
 
 
+class LatePeers(MemoryPeers):
+    """The store has done what it was asked for before the reply is here."""
+
+    async def look(self, key: str, lease: float) -> Look | None:
+        found = await super().look(key, lease)
+        await asyncio.sleep(0.5)
+        return found
+
+
+@in_virtual_time
+async def test_who_leaves_before_it_knows_of_its_lead_gives_it_back() -> None:
+    """A caller that gives up while the store is asked leaves no lead that others would wait for."""
+    readers = Readers(1)
+    peers = LatePeers(readers.meeting, 1)
+    late = Reader("late", readers.service, peers)
+    asked = late.ask()
+    await asyncio.sleep(0.2)
+    assert readers.meeting.leads
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    assert readers.meeting.leads == {}
+    await late.dies()
+    await readers.aclose()
+
+
 @in_virtual_time
 async def test_a_leader_that_fails() -> None:
     """What goes wrong at one gateway is told to its callers only; the others try by themselves."""
@@ -203,6 +230,22 @@ async def test_an_error_of_the_upstreams_is_for_those_who_wait() -> None:
     assert [given.answer.status for given in answers] == [404] * 3
     readers.service.status = 200
     assert number(await readers.all[2].ask()) == 2
+    await readers.aclose()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@in_virtual_time
+async def test_what_one_gateway_may_not_read_another_reads(status: int) -> None:
+    """The answer to one gateway's credentials is its own callers'; the others' have that of another one."""
+    readers = Readers()
+    first = readers.all[0]
+    readers.service.status_for[first.name] = status
+    led = first.ask()
+    await asyncio.sleep(0.01)
+    others = [reader.ask() for reader in readers.all[1:]]
+    assert (await led).answer.status == status
+    assert [given.answer.status for given in await asyncio.gather(*others)] == [200, 200]
+    assert len(readers.service.asked) == 2
     await readers.aclose()
 
 

@@ -17,7 +17,8 @@ clock      the store's clock
 keys       names in the store
 reasons    why the store cannot be used, without secrets
 
-In the store, after the prefix `adt-gateway:1:{host of the upstream}:`, and for how long:
+In the store, after the prefix `adt-gateway:1:{host of the upstream}:`, or `…{host:port}:` where the port is
+not 443, and for how long:
 
 life                 which life of the data this is, to notice their loss; 8 days since the last look
 turns                the next turn and the pause; a day after the next turn

@@ -4,17 +4,20 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from gateway.fleet.clock import MICRO
 from gateway.fleet.keys import Keys
+from gateway.fleet.reasons import BROKEN
 from gateway.fleet.script import read_script
 from gateway.fleet.wire import LATE, Lost, Timers, Wire, Word
 
 OPERATION_BUDGET: Final = 0.1
 """Seconds that a call may wait for the store."""
+
+_Value = TypeVar("_Value")
 
 
 class FleetTold(Protocol):
@@ -49,6 +52,17 @@ class Life:
     """The store's clock when it was asked, in microseconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that is under way."""
+
+    verb: str
+    words: Sequence[Word]
+    wire: Wire
+    at: float
+    reply: "asyncio.Future[Any]"
+
+
 class Calls:
     """The script's verbs. `wire` is set while they can be called; `refused` is told what the store says."""
 
@@ -72,21 +86,23 @@ class Calls:
         self.life = ""
         """The name of the life that the caller knows."""
 
-    async def call(self, verb: str, keys: Sequence[str] = (), *words: Word) -> Any:
-        """The reply to one call. Raises Away, within the budget."""
-        asked_at = self._timers.time()
-        wire = self._usable(verb)
-        return await self._reply(verb, wire, self._ask(wire, verb, keys, words), keys, words, asked_at)
+    async def call(
+        self, verb: str, keys: Sequence[str], *words: Word, read: Callable[[Any], _Value]
+    ) -> _Value:
+        """What `read` makes of the reply to one call. Raises Away, within the budget.
+
+        A reply that `read` cannot read, by TypeError, ValueError or AttributeError, is that of a store which
+        cannot be used.
+        """
+        return await self._reply(self._ask(verb, keys, words), read)
 
     def send(self, verb: str, keys: Sequence[str] = (), *words: Word) -> "asyncio.Future[Any] | None":
         """The same for what nobody has to wait for; sent in the order of the calls. None while away."""
-        asked_at = self._timers.time()
         try:
-            wire = self._usable(verb)
+            asked = self._ask(verb, keys, words)
         except Away:
             return None
-        asked = self._ask(wire, verb, keys, words)
-        sending = asyncio.ensure_future(self._reply(verb, wire, asked, keys, words, asked_at))
+        sending = asyncio.ensure_future(self._reply(asked, _as_it_is))
         sending.add_done_callback(_looked_at)
         return sending
 
@@ -107,44 +123,37 @@ class Calls:
         """Calls before `wire` is everybody's; they raise what the store says, or Lost."""
 
         async def call(verb: str, keys: Sequence[str] = (), *words: Word) -> Any:
-            return await self._ask(wire, verb, keys, words)
+            return await wire.ask("EVALSHA", self._script.digest, *self._words(verb, keys, words))
 
         return call
 
-    def _usable(self, verb: str) -> Wire:
-        if self.wire is None:
+    def _ask(self, verb: str, keys: Sequence[str], words: Sequence[Word]) -> _Asked:
+        wire = self.wire
+        if wire is None:
             self._told.operation(verb, "away", 0.0)
             raise Away
-        return self.wire
-
-    def _ask(
-        self, wire: Wire, verb: str, keys: Sequence[str], words: Sequence[Word]
-    ) -> "asyncio.Future[Any]":
-        return wire.ask("EVALSHA", self._script.digest, *self._words(verb, keys, words))
+        at, all_words = self._timers.time(), self._words(verb, keys, words)
+        return _Asked(verb, all_words, wire, at, wire.ask("EVALSHA", self._script.digest, *all_words))
 
     def _words(self, verb: str, keys: Sequence[str], words: Sequence[Word]) -> Sequence[Word]:
         now = "" if self._now is None else self._now()
         return (1 + len(keys), self._life_key, *keys, verb, now, self.life, *words)
 
-    async def _reply(
-        self,
-        verb: str,
-        wire: Wire,
-        asked: "asyncio.Future[Any]",
-        keys: Sequence[str],
-        words: Sequence[Word],
-        asked_at: float,
-    ) -> Any:
+    async def _reply(self, asked: _Asked, read: Callable[[Any], _Value]) -> _Value:
         result = "error"
         try:
             try:
-                reply = await asked
+                reply = await asked.reply
             except NoScriptError:
                 # Somebody flushed the scripts: the calls sent after this one come by here too, in order.
-                reply = await wire.ask("EVAL", self._script.source, *self._words(verb, keys, words))
+                reply = await asked.wire.ask("EVAL", self._script.source, *asked.words)
+            value = read(reply)
             result = "ok"
         except ResponseError as error:
             self._refused(error)
+            raise Away from None
+        except (TypeError, ValueError, AttributeError):
+            self._refused(Lost(BROKEN))
             raise Away from None
         except Lost as error:
             result = "timeout" if str(error) == LATE else "error"
@@ -154,8 +163,20 @@ class Calls:
             raise
         finally:
             if result:
-                self._told.operation(verb, result, self._timers.time() - asked_at)
-        return reply
+                self._told.operation(asked.verb, result, self._timers.time() - asked.at)
+        return value
+
+
+def bytes_of(reply: Any) -> bytes:
+    """The reply, which has to be bytes. Raises TypeError where it is not."""
+    if not isinstance(reply, bytes):
+        raise TypeError("not bytes")
+    return reply
+
+
+def _as_it_is(reply: Any) -> Any:
+    """A reply that nobody looks at."""
+    return reply
 
 
 def _looked_at(done: "asyncio.Future[Any]") -> None:

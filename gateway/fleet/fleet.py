@@ -128,10 +128,6 @@ class Fleet:
         """Keep an entry, soon and in order."""
         self._parts.spaces.put(space, key, value, lasts)
 
-    def remove(self, space: str, key: str) -> None:
-        """Remove an entry, in order."""
-        self._parts.spaces.remove(space, key)
-
     async def settled(self) -> bool:
         """Wait until what was put is in the store: whether it is."""
         return await self._parts.spaces.settled(self._budget)

@@ -10,7 +10,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of the gateways in front of one instance, told apart by the upstream's host."""
+    """The keys of the gateways in front of one instance, told apart by the upstream's host and port."""
 
     instance: str
 

@@ -26,8 +26,10 @@ _STEADY: Final = 10.0
 """Seconds after which a store that was found counts as steady: pauses begin anew."""
 _BEAT: Final = 2.5
 """Seconds, at most, between two looks at a store that nobody may be asking."""
-_GATHERING: Final = 3.0
-"""Seconds for which data that are new after a loss are not used: each gateway puts its claims back."""
+_GATHERING: Final = _LONGEST_PAUSE + 1.0
+"""Seconds for which data that are new after a loss are not used: each gateway puts its claims back.
+
+Longer than anybody pauses before it looks for the store."""
 
 
 class Link:
@@ -54,6 +56,7 @@ class Link:
         self.calls = Calls(keys, timers=self._timers, told=told, refused=self._lose, now=now)
         self._opened: Opened | None = None
         self._generation = 0
+        self._life = ""
         self._failed = asyncio.Event()
         self.tried = asyncio.Event()
         """Set once the store was looked for, with or without success."""
@@ -97,7 +100,7 @@ class Link:
 
     async def _settle_in(self, opened: Opened) -> None:
         life = await self._begin(opened)
-        lost_data = self.calls.life not in {"", life.name}
+        lost_data = self._life not in {"", life.name}
         self.calls.life = life.name
         for prepare in self.before_return:
             await prepare(self.calls.on(opened.wire), lost_data)
@@ -107,6 +110,8 @@ class Link:
         if self._failed.is_set():
             # It has told why.
             raise Lost(self.reason or LOST_DATA)
+        # Not before: until then every attempt has to make up for the loss.
+        self._life = life.name
         away = round(self._timers.time() - self.away_since, 3)
         self.calls.wire, self.reason = opened.wire, None
         self._log.info("the fleet's store is in use", extra={"away_s": away})

@@ -38,14 +38,13 @@ class Once:
     async def hold(self, name: str, lease: float) -> bool | None:
         """Take or renew a lock: whether it is ours; None while away."""
         try:
-            by = await self._calls.call(
-                "hold", (self._keys.of("lock", name),), self._me, round(lease * MICRO)
+            holder = await self._calls.call(
+                "hold", (self._keys.of("lock", name),), self._me, round(lease * MICRO), read=_read_name
             )
         except Away:
             return None
-        holder = by.decode("utf-8", "replace")
         _keep(self._holders, name, holder, _MOST_HOLDERS)
-        return bool(holder == self._me)
+        return holder == self._me
 
     def drop(self, name: str) -> None:
         """Give a lock back, if it is ours."""
@@ -56,7 +55,7 @@ class Once:
         """Whether it is ours, which it then stays; None while away."""
         name = self._keys.of("done", key)
         try:
-            won = bool(await self._calls.call("claim", (name,), self._me) == 1)
+            won = await self._calls.call("claim", (name,), self._me, read=_read_won)
         except Away:
             return None
         if won:
@@ -69,6 +68,16 @@ class Once:
         names = [name for name, won_at in self._won.items() if won_at >= since]
         for start in range(0, len(names), _AT_ONCE):
             await call("claim", names[start : start + _AT_ONCE], self._me)
+
+
+def _read_name(reply: bytes) -> str:
+    return reply.decode("utf-8", "replace")
+
+
+def _read_won(reply: int) -> bool:
+    if reply not in {0, 1}:
+        raise ValueError("one key has one winner")
+    return reply == 1
 
 
 def _keep(kept: OrderedDict[str, _Value], name: str, value: _Value, most: int) -> None:

@@ -42,12 +42,12 @@ async def open_fleet(  # noqa: PLR0913 - what a composition root passes, by name
     now: Callable[[], int] | None = None,
     budget: float = OPERATION_BUDGET,
 ) -> AsyncIterator[Fleet]:
-    """The fleet of the gateways in front of `instance`, the upstream's host, until the block ends.
+    """The fleet of the gateways in front of `instance`, the upstream's name, until the block ends.
 
     It waits a moment for the store, and goes on without. Turns come `interval` seconds apart, 0 for no limit,
     and `burst` of them may be saved up; `now` stands in for the store's clock, in microseconds; no call waits
-    longer than `budget` seconds, but for `load`, each page of which has it. Raises ValueError where
-    `settings.url` is not valid.
+    longer than `budget` seconds, but for `load`, each page of which has it, and all of them 5 s. Raises
+    ValueError where `settings.url` is not valid.
     """
     url = config.parse_fleet_url(settings.url.get_secret_value() if settings.url else "")
     me, keys, clock = _name(), Keys(instance), StoreClock(timers)

@@ -6,6 +6,7 @@ from redis import exceptions
 
 from gateway.fleet.wire import LATE, Lost
 
+BROKEN: Final = "the store's answer is none of the script's"
 LOST_DATA: Final = "the store has lost its data"
 _LONGEST: Final = 160
 _KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from gateway.fleet.calls import Away, Calls
+from gateway.fleet.calls import Away, Calls, bytes_of
 from gateway.fleet.clock import MICRO
 from gateway.fleet.keys import Keys
 from gateway.fleet.reads import LARGEST
@@ -21,19 +21,21 @@ _MOST_PENDING_BYTES: Final = 64 * 1_048_576
 _PAGE: Final = 200
 """Entries asked for at once, so that neither the store nor the budget is strained."""
 
+_MOST_PAGES: Final = 4 * MOST // _PAGE
+_LOADING: Final = 5.0
+"""Seconds for all the pages of a space: a gateway that starts waits for them."""
+
 _Name = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """The value of None removes."""
-
-    value: bytes | None
+    value: bytes
     lasts: float
 
     @property
     def size(self) -> int:
-        return len(self.value or b"")
+        return len(self.value)
 
 
 class Spaces:
@@ -53,10 +55,6 @@ class Spaces:
         """Keep an entry; one that is too large is left out."""
         if len(value) <= LARGEST:
             self._write((space, key), _Write(value, lasts))
-
-    def remove(self, space: str, key: str) -> None:
-        """Remove an entry."""
-        self._write((space, key), _Write(None, 0.0))
 
     async def settled(self, budget: float) -> bool:
         """Wait until all is written: whether it is."""
@@ -78,25 +76,26 @@ class Spaces:
         if waiting is not None and self._calls.wire is not None:
             return waiting.value
         try:
-            value: bytes | None = await self._calls.call("get", self._both(space)[:1], _bytes(key))
+            return await self._calls.call("get", self._both(space)[:1], _bytes(key), read=_read_value)
         except Away:
             return None
-        return value
 
     async def load(self, space: str) -> Mapping[str, bytes] | None:
-        """All entries; None while away."""
+        """All entries; None while away, and where they do not come to an end in time."""
         found: dict[str, bytes] = {}
         cursor = b"0"
-        while True:
-            try:
-                page = await self._calls.call("load", self._both(space)[:1], cursor, _PAGE)
-            except Away:
-                return None
-            cursor, *entries = page
-            pairs = zip(entries[::2], entries[1::2], strict=True)
-            found.update((key.decode("utf-8", "surrogateescape"), value) for key, value in pairs)
-            if cursor == b"0":
-                return found
+        try:
+            async with asyncio.timeout(_LOADING):
+                for _ in range(_MOST_PAGES):
+                    words = (cursor, _PAGE)
+                    page = await self._calls.call("load", self._both(space)[:1], *words, read=_read_page)
+                    cursor, entries = page
+                    found.update(entries)
+                    if cursor == b"0":
+                        return found
+        except (Away, TimeoutError):
+            pass
+        return None
 
     def go_on(self) -> None:
         """The store is back: what waits is written."""
@@ -128,8 +127,6 @@ class Spaces:
     def _send(self, name: _Name, write: _Write) -> "asyncio.Future[Any] | None":
         (space, key), both = name, self._both(name[0])
         about = (*self._about, space, _bytes(key))
-        if write.value is None:
-            return self._calls.send("remove", both, *about)
         return self._calls.send("put", both, *about, write.value, round(write.lasts * MICRO), MOST)
 
     def _landed(self, number: int, sent: "asyncio.Future[Any]") -> None:
@@ -150,6 +147,16 @@ class Spaces:
 
     def _both(self, space: str) -> tuple[str, str]:
         return self._keys("space", space), self._keys("space", space, "until")
+
+
+def _read_value(reply: Any) -> bytes | None:
+    return None if reply is None else bytes_of(reply)
+
+
+def _read_page(reply: Any) -> tuple[bytes, dict[str, bytes]]:
+    cursor, *entries = reply
+    pairs = zip(entries[::2], entries[1::2], strict=True)
+    return bytes_of(cursor), {key.decode("utf-8", "surrogateescape"): bytes_of(value) for key, value in pairs}
 
 
 def _bytes(key: str) -> bytes:

@@ -31,10 +31,11 @@ class Turns:
         if not self._interval:
             return 0.0
         try:
-            wait = await self._calls.call("reserve", (self._key,), self._interval, self._saved)
+            return await self._calls.call(
+                "reserve", (self._key,), self._interval, self._saved, read=lambda wait: int(wait) / MICRO
+            )
         except Away:
             return None
-        return int(wait) / MICRO
 
     def pause(self, seconds: float) -> None:
         """No turn for this time; kept in mind until the store knows."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from gateway.config import Settings, parse_origin
-from gateway.fleet import Fleet, open_fleet
+from gateway.config import Origin, Settings, parse_origin
 from gateway.jobs import FinishedJob, Governor, Watcher
 from gateway.jobs.duty import Duty
 from gateway.jobs.fleet_ledger import FleetLedger
@@ -19,6 +19,11 @@ from gateway.jobs.stores import Store
 from gateway.jobs.writes import KEEP, FleetWrites
 from gateway.metrics import Metrics
 
+if TYPE_CHECKING:
+    from gateway.fleet import Fleet
+
+_HTTPS: Final = 443
+
 _log = logging.getLogger("gateway.fleet")
 
 
@@ -27,7 +32,7 @@ class Settling:
     """Two stores as one, for who waits until both have what they were given."""
 
     store: Store
-    peers: Fleet | None
+    peers: "Fleet | None"
 
     async def settled(self) -> bool:
         """Whether both have; waits some 2 s at most. Never raises."""
@@ -40,7 +45,7 @@ class Settling:
 class Company:
     """What this gateway and the others of its fleet are to each other; made when the gateway starts."""
 
-    def __init__(self, peers: Fleet, settings: Settings) -> None:
+    def __init__(self, peers: "Fleet", settings: Settings) -> None:
         self.peers = peers
         self.duty: Duty | None = None
         self._settings = settings
@@ -92,9 +97,12 @@ async def join_fleet(settings: Settings, metrics: Metrics, stack: AsyncExitStack
     """Join the others, where `fleet.url` says how; `stack` leaves them."""
     if settings.fleet.url is None:
         return None
+    # Its library takes 0.1 s to import, and 5 MB, which a gateway that is alone need not pay.
+    from gateway.fleet import open_fleet  # noqa: PLC0415
+
     opening = open_fleet(
         settings.fleet,
-        instance=parse_origin(settings.upstream.base_url).host,
+        instance=instance_of(parse_origin(settings.upstream.base_url)),
         interval=interval_of(settings.jobs.rate),
         burst=settings.jobs.burst,
         timers=asyncio.get_running_loop(),
@@ -105,3 +113,11 @@ async def join_fleet(settings: Settings, metrics: Metrics, stack: AsyncExitStack
     company = Company(await stack.enter_async_context(opening), settings)
     metrics.watch_fleet(lambda: company.watching)
     return company
+
+
+def instance_of(origin: Origin) -> str:
+    """What the gateways of one instance have in common: its host, and the port where it is not HTTPS's own.
+
+    Behind egress proxies on one machine it is the port that tells instances apart.
+    """
+    return origin.host if origin.port == _HTTPS else f"{origin.host}:{origin.port}"

@@ -29,6 +29,8 @@ _Key = tuple[str, str, int | None]
 class _End:
     job: FinishedJob
     due: float
+    heard: bool
+    """Another gateway said so."""
 
 
 class Ends:
@@ -55,30 +57,40 @@ class Ends:
         self._timers = timers
         self._chance = chance
         self._open: dict[_Key, _End] = {}
+        self._closed = False
         self._timer: TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         peers.on_return(self._claim_soon)
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def came(self, job: FinishedJob, *, heard: bool) -> None:
-        """A job has ended; `heard`: another gateway said so, and claims it itself."""
+        """A job has ended; `heard`: another gateway said so, and claims it itself.
+
+        After `aclose` it is left to the others.
+        """
         key = _key(job)
-        if key in self._open:
+        if self._closed or key in self._open:
             return
         wait = self._chance.uniform(*_LEFT_TO_OTHERS) if heard else 0.0
-        self._open[key] = _End(job, self._timers.time() + wait)
+        self._open[key] = _End(job, self._timers.time() + wait, heard)
         if len(self._open) > MOST:
             self._settle(next(iter(self._open)), ours=True)
         self._look()
 
     async def aclose(self) -> None:
-        """Claim what was seen here once more, and leave the rest to others."""
+        """Claim what was seen here once more, and leave the rest to others; nothing is claimed any more.
+
+        What was seen here and cannot be claimed, as the store is away, is told: perhaps by another gateway
+        too, which is better than by nobody.
+        """
+        self._closed = True
         await self._stop()
+        is_reached = True
         for key, end in list(self._open.items()):
-            if end.due <= self._timers.time() and not await self._claim(key, end):
-                break
+            if end.heard and end.due > self._timers.time():
+                continue
+            is_reached = is_reached and await self._claim(key, end)
+            if not is_reached and not end.heard and not self._is_told(end.job):
+                self._settle(key, ours=True)
         self._open.clear()
 
     def _claim_soon(self) -> None:

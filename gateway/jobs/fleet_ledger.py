@@ -13,7 +13,7 @@ from gateway.jobs.ends import Ends
 from gateway.jobs.instants import NANOSECONDS
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.model import FinishedJob
-from gateway.jobs.pace import Timers
+from gateway.jobs.pace import TimerHandle, Timers
 from gateway.jobs.peers import Peers
 from gateway.jobs.record import JobRecord
 from gateway.jobs.rest import Rest
@@ -26,7 +26,7 @@ _SEEN: Final = "seen"
 _AT_ONCE: Final = 100
 """Records taken in before others get the event loop."""
 _SPREAD: Final = 2.0
-"""Seconds over which gateways look what the store has after it is back."""
+"""Seconds over which gateways look what the store has after it is back, or put what it should have."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 _IDS: Final = msgspec.json.Decoder(list[str])
@@ -58,19 +58,24 @@ class FleetLedger:
             peers, tell=tell, counted=self._counted, is_told=self._is_told, timers=timers, chance=chance
         )
         self._task: asyncio.Task[None] | None = None
+        self._behind: dict[str, TimerHandle] = {}
+        """Records that are to be put again, unless another gateway does so before; by store key."""
 
     async def open(self, ledger: Ledger) -> None:
         """Take in what the fleet knows, and listen from here on."""
         self._ledger = ledger
         self._peers.listen(SPACE, self._hear)
         self._peers.listen(_SEEN, self._hear_seen)
-        await self._take_in(await self._peers.load(SPACE))
+        await self._take_in(await self._peers.load(SPACE) or {})
         self._peers.on_return(self._return)
         for job in ledger.untold():
             self._ends.came(job, heard=True)
 
     async def aclose(self) -> None:
         """Claim what is not told yet, as far as the store allows."""
+        for waiting in self._behind.values():
+            waiting.cancel()
+        self._behind.clear()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -91,6 +96,8 @@ class FleetLedger:
         self._ends.came(job, heard=heard)
 
     def _put(self, record: JobRecord) -> None:
+        if self._peers.away and record.left_at is None:
+            return  # it would replace what others put meanwhile: `_level` puts it, where it is news by then
         name = hashlib.sha256(store_key(record).encode(errors="surrogatepass")).hexdigest()
         self._peers.put(SPACE, name, to_bytes(record), LASTS)
 
@@ -105,10 +112,29 @@ class FleetLedger:
         return record is not None and record.created == job.created and record.counted
 
     def _hear(self, _key: str, value: bytes, _age: float) -> None:
+        told = self._take(value)
+        if told is None or self._ledger is None:
+            return
+        known = self._ledger.get(told.kind, told.id)
+        waiting = self._behind.pop(store_key(told), None)
+        if waiting is not None:
+            waiting.cancel()
+        if known is not None and _is_ahead(known, told):
+            # A write that was long on its way came after newer ones, and the store has it now.
+            soon = self._timers.time() + self._chance.random() * _SPREAD
+            self._behind[store_key(told)] = self._timers.call_at(soon, self._put_again, known)
+
+    def _put_again(self, record: JobRecord) -> None:
+        del self._behind[store_key(record)]
+        self.changed(record)
+
+    def _take(self, value: bytes) -> JobRecord | None:
+        """The record of another gateway, which the ledger knows now; None for anything that is none."""
         record = decoded(value) if value else None
         if record is not None and self._ledger is not None:
             self._ledger.heard(record)
             self.on_seen()
+        return record
 
     def _hear_seen(self, kind: str, payload: bytes, age: float) -> None:
         try:
@@ -134,8 +160,7 @@ class FleetLedger:
         kept = await self._peers.load(SPACE)
         if kept is None or self._ledger is None:
             return
-        known = {store_key(record): record for record in map(decoded, kept.values()) if record is not None}
-        await self._take_in(kept)
+        known = await self._take_in(kept)
         oldest = (self._clock() - LASTS) * NANOSECONDS
         for number, record in enumerate(self._ledger.jobs()):
             there = known.get(store_key(record))
@@ -145,8 +170,19 @@ class FleetLedger:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    async def _take_in(self, kept: Mapping[str, bytes] | None) -> None:
-        for number, value in enumerate((kept or {}).values()):
-            self._hear("", value, 0.0)
+    async def _take_in(self, kept: Mapping[str, bytes]) -> Mapping[str, JobRecord]:
+        """The records that were kept, by the key of each, all known to the ledger now."""
+        known = {}
+        for number, value in enumerate(kept.values()):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+            record = self._take(value)
+            if record is not None:
+                known[store_key(record)] = record
+        return known
+
+
+def _is_ahead(known: JobRecord, told: JobRecord) -> bool:
+    """Whether `told` is of a time before: strict, so that no two gateways ever put against each other."""
+    same = told.left_at is None and known.created == told.created
+    return same and (known.is_over, known.counted) > (told.is_over, told.counted)

@@ -72,6 +72,7 @@ class FleetPace:
         """Reserve a turn, unless one is reserved or there is nobody to share with."""
         if self._closed or self._asking is not None or self._resting is not None or self.due() != _NEVER:
             return
+        self._lapse()
         if self._peers.away:
             self._part()
         else:
@@ -81,13 +82,9 @@ class FleetPace:
         """The moment of the turn that is reserved; infinity without one."""
         if self._share is not None:
             return self._share.due()
-        late = 0.0 if self._turn is None else self._timers.time() - self._turn
-        if late > self._slack:
-            self._turn = None
-            # A machine that is always late must not wait for ever; who had no use for the turn was not late.
-            if late < self._own.interval:
-                self._slack = min(self._slack * 2, self._own.interval / 2)
-        return _NEVER if self._turn is None else self._turn
+        if self._turn is None or self._timers.time() - self._turn > self._slack:
+            return _NEVER
+        return self._turn
 
     def take(self, now: float) -> None:
         """Use the turn that is due up. Whether another one is needed shows once it has taken others along."""
@@ -117,14 +114,14 @@ class FleetPace:
             self._share.pause(until)
 
     def expected(self, ahead: int, now: float) -> float:
-        """Seconds until a newcomer has its turn, by how long the last one took to come."""
+        """Seconds until a newcomer has its turn, by how long the last one took to come, if it was of late."""
         if self._share is not None:
             return self._share.expected(ahead, now)
         first = self.due()
         if first == _NEVER:
             first = self._next
-        each = max(self._own.interval, self._round) if ahead else 0.0
-        return max(0.0, first - now) + ahead * each
+        recent = self._round if now < self._next + self._round else 0.0
+        return max(0.0, first - now) + ahead * max(self._own.interval, recent)
 
     async def aclose(self) -> None:
         """Reserve nothing any more."""
@@ -132,6 +129,15 @@ class FleetPace:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait((self._asking,))
+
+    def _lapse(self) -> None:
+        """The turn that was reserved came too late for who waits."""
+        if self._turn is None:
+            return
+        # A machine that is always late must not wait for ever; who had no use for the turn was not late.
+        if self._timers.time() - self._turn < self._own.interval:
+            self._slack = min(self._slack * 2, self._own.interval / 2)
+        self._turn = None
 
     async def _reserve(self) -> None:
         pauses = self._pauses

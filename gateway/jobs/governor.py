@@ -19,6 +19,8 @@ __all__ = ["PACE", "Governor", "Priority", "Ticket", "TimerHandle", "Timers"]
 
 _TICK: Final = 0.001
 """The least time a timer is set for: loops count in milliseconds and may wake a little early."""
+_TO_FIND_OUT: Final = 0.25
+"""Seconds that cover two questions to the store of a fleet, and the way back."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class Governor:
     ) -> None:
         self.off = rate == 0
         self._peers = None if self.off else peers
+        self.least_wait = 0.0 if self._peers is None else _TO_FIND_OUT
+        """Seconds that also the impatient wait, where only the store knows whether a turn is free."""
         self._pace: Pace = LocalPace(rate, burst)
         if self._peers is not None:
             self._pace = FleetPace(
@@ -112,7 +116,7 @@ class Governor:
             self._keep_timer(self._timers.time())
 
     async def turn(self, priority: Priority, wait: float) -> float:
-        """Wait for a turn for at most `wait` seconds, and return how many it took.
+        """Wait for a turn for at most `wait` seconds, or `least_wait`, and return how many it took.
 
         Raises RateLimited: at once where the pause or those before it take longer, else when the time is
         over. Cancelled, it leaves the line.
@@ -122,7 +126,7 @@ class Governor:
         ticket = self.line_up(priority)
         if ticket.granted.done():
             return 0.0
-        deadline = self._timers.call_at(ticket.joined + wait, self._refuse, ticket)
+        deadline = self._timers.call_at(ticket.joined + max(wait, self.least_wait), self._refuse, ticket)
         try:
             await ticket.granted
         finally:

@@ -94,7 +94,7 @@ class Peers(Protocol):
         """
 
     async def load(self, space: str) -> Mapping[str, bytes] | None:
-        """All entries of a space by key; None while away."""
+        """All entries of a space by key; None while away, and where they do not come within some seconds."""
 
     async def get(self, space: str, key: str) -> bytes | None:
         """The entry; None where there is none, and while away."""
@@ -104,9 +104,6 @@ class Peers(Protocol):
 
         While away the last value of each key is kept back, up to a bound, and written on return.
         """
-
-    def remove(self, space: str, key: str) -> None:
-        """Remove an entry, in order with `put`. Told with the space as topic and an empty payload."""
 
     async def settled(self) -> bool:
         """Wait, for no longer than the budget, until what was put is in the store: whether it is."""

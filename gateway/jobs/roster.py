@@ -68,7 +68,10 @@ class Roster:
     def newest(self, count: int) -> Sequence[JobRecord]:
         """At most `count` records, the newest first."""
         # Those that came last are most likely the newest: beginning with them, few others are ever taken.
-        return heapq.nlargest(count, reversed(self._jobs.values()), key=_since)
+        latest_first = reversed(self._jobs.values())
+        if count >= len(self._jobs):
+            return sorted(latest_first, key=_since, reverse=True)
+        return heapq.nlargest(count, latest_first, key=_since)
 
     def unfinished(self) -> Sequence[JobRecord]:
         """Records of jobs that have not ended, the oldest first."""

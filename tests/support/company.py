@@ -25,6 +25,8 @@ class Service:
     """When, by whom, what."""
     ids: list[str] = field(default_factory=list)
     status: int = 200
+    status_for: dict[str, int] = field(default_factory=dict)
+    """What single gateways are answered instead."""
     seconds: float = SECONDS
     error: Exception | None = None
 
@@ -33,7 +35,8 @@ class Service:
         loop = asyncio.get_running_loop()
         sent, path = loop.time(), exchange.raw_path.decode()
         self.asked.append((sent, by, path))
-        number, status, error = len(self.asked), self.status, self.error
+        number, error = len(self.asked), self.error
+        status = self.status_for.get(by, self.status)
         await asyncio.sleep(self.seconds)
         if error is not None:
             raise error

@@ -75,6 +75,10 @@ class MemoryPeers:
     meeting: Meeting
     expected_size: int
     is_cut_off: bool = False
+    paused_until: float = float("-inf")
+    has_forgotten: bool = False
+    pending: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """What was put while away, the last value of each key."""
     hearers: dict[str, list[Hear]] = field(default_factory=lambda: defaultdict(list))
     calls: list[Callable[[], None]] = field(default_factory=list)
 
@@ -91,9 +95,8 @@ class MemoryPeers:
         return turn - now()
 
     def pause(self, seconds: float) -> None:
-        if not self.away:
-            self.meeting.due = max(self.meeting.due, now() + seconds)
-            self.tell("pause", "", str(seconds).encode())
+        self.paused_until = max(self.paused_until, now() + seconds)
+        self._write_pending()
 
     async def look(self, key: str, lease: float) -> Look | None:
         if not await self._asked("look"):
@@ -124,10 +127,8 @@ class MemoryPeers:
             self.tell("released", key, b"")
 
     def forget(self) -> None:
-        if not self.away:
-            self.meeting.forgot = now()
-            self.meeting.leads.clear()
-            self.tell("forget", "", b"")
+        self.has_forgotten = True
+        self._write_pending()
 
     async def hold(self, name: str, lease: float) -> bool | None:
         if not await self._asked("hold"):
@@ -155,14 +156,8 @@ class MemoryPeers:
     def put(self, space: str, key: str, value: bytes, lasts: float) -> None:
         assert lasts > 0
         self.meeting.asked["put"] += 1
-        if not self.away:
-            self.meeting.spaces[space][key] = value
-            self.tell(space, key, value)
-
-    def remove(self, space: str, key: str) -> None:
-        if not self.away:
-            self.meeting.spaces[space].pop(key, None)
-            self.tell(space, key, b"")
+        self.pending[space, key] = value
+        self._write_pending()
 
     async def settled(self) -> bool:
         return not self.away
@@ -176,10 +171,38 @@ class MemoryPeers:
     def on_return(self, call: Callable[[], None]) -> None:
         self.calls.append(call)
 
+    def cut_off(self) -> None:
+        """It reaches nobody; the others go on."""
+        self.is_cut_off = True
+
+    def returns(self) -> None:
+        """It reaches the others again."""
+        self.is_cut_off = False
+        self.returned()
+
     def returned(self) -> None:
         """Told by the meeting."""
-        for call in self.calls:
-            call()
+        if not self.away:
+            self._write_pending()
+            for call in self.calls:
+                call()
+
+    def _write_pending(self) -> None:
+        """What was kept back while away is written, in order."""
+        if self.away:
+            return
+        if self.paused_until > now():
+            self.meeting.due = max(self.meeting.due, self.paused_until)
+            self.tell("pause", "", str(self.paused_until - now()).encode())
+        if self.has_forgotten:
+            self.meeting.forgot = now()
+            self.meeting.leads.clear()
+            self.tell("forget", "", b"")
+        self.paused_until, self.has_forgotten = float("-inf"), False
+        pending, self.pending = self.pending, {}
+        for (space, key), value in pending.items():
+            self.meeting.spaces[space][key] = value
+            self.tell(space, key, value)
 
     async def _asked(self, what: str) -> bool:
         """Whether the store answers."""

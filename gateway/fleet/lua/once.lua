@@ -23,7 +23,7 @@ verbs.claim = function()
     local by = redis.call('GET', KEYS[place])
     if not by then
       redis.call('SET', KEYS[place], ARGV[4])
-      expire(KEYS[place], 8 * DAY)
+      expire(KEYS[place], JOB)
       by = ARGV[4]
     end
     if by == ARGV[4] then

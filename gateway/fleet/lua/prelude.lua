@@ -11,6 +11,9 @@ end
 
 local SECOND = 1000000
 local DAY = 86400 * SECOND
+-- Longer than a job can be seen.
+local JOB = 8 * DAY
+local LONGEST_PAUSE = 300 * SECOND
 local verbs = {}
 
 -- The number in a text; nil where there is none that can be a moment or a duration.

@@ -36,13 +36,6 @@ verbs.put = function()
   return 1
 end
 
--- remove(channel, me, space, key)
-verbs.remove = function()
-  remove({ARGV[7]})
-  tell(ARGV[4], ARGV[5], ARGV[6], now, ARGV[7], '')
-  return 1
-end
-
 -- get(key)
 verbs.get = function()
   return value(redis.call('HGET', KEYS[2], ARGV[4])) or false

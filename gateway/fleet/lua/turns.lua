@@ -8,7 +8,7 @@ local function turns(horizon)
     -- The clock was set back: what lay ahead lies as far ahead as it did.
     due, paused = due and due - (at - now), paused - (at - now)
   end
-  paused = math.min(paused, now + 300 * SECOND)
+  paused = math.min(paused, now + LONGEST_PAUSE)
   if not at or (due and due > math.max(now, paused) + horizon) then
     due = nil
   end
@@ -33,7 +33,7 @@ end
 -- pause(duration, channel, me)
 verbs.pause = function()
   local due, paused = turns(1e16)
-  paused = math.max(paused, now + math.min(tonumber(ARGV[4]), 300 * SECOND))
+  paused = math.max(paused, now + math.min(tonumber(ARGV[4]), LONGEST_PAUSE))
   keep(due or now, paused)
   tell(ARGV[5], ARGV[6], 'pause', now, '', string.format('%.3f', tonumber(ARGV[4]) / SECOND))
   return 1

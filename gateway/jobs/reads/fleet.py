@@ -24,6 +24,8 @@ from gateway.jobs.reads.shelf import Shelf
 from gateway.jobs.reads.telling import to_bytes
 from gateway.jobs.reads.wants import Wants
 
+_OF_ONE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""What a gateway is answered for itself: nobody is told, the lead is given back, and another one asks."""
 _HEAD_ROOM: Final = 65_536
 """Bytes of headers that may come on top of the largest body."""
 
@@ -112,7 +114,7 @@ class FleetReads:
 
     def came(self, flight: Flight, name: str, answer: ReadAnswer, lasts: float) -> None:
         """An answer that came here, under the name of the read or the list; fresh for so many seconds."""
-        if answer.rest is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS or self._peers.away:
+        if answer.rest is not None or answer.status in _OF_ONE or self._peers.away:
             return
         told = to_bytes(answer)
         if len(told) > self._largest:

@@ -47,6 +47,8 @@ class Question:
         self._want = want
         self._leads = False
         self._follows = False
+        # A look is under way, after which this gateway may lead.
+        self._looks = False
         self._flights: dict[Flight, Callable[[], None]] = {}
         self._rest = Rest(timers)
         self._telling: asyncio.Task[None] | None = None
@@ -66,7 +68,7 @@ class Question:
         if self._flights:
             return False
         self._task.cancel()
-        if self._leads:
+        if self._leads or self._looks:
             if self._telling is None or self._telling.done():
                 self._peers.release(self.name)
             else:  # what is told serves some of those who would look again
@@ -77,7 +79,7 @@ class Question:
         """An answer for flights of this question is being told; with `ends` it is the question's own."""
         self._telling = telling
         if ends:
-            self._leads = False
+            self._leads = self._looks = False
             self._task.cancel()
 
     def look_again(self) -> None:
@@ -93,7 +95,9 @@ class Question:
 
     async def _look_on(self) -> None:
         while True:
+            self._looks = True
             look = await self._peers.look(self.name, LEASE)
+            self._looks = False
             if look is None or look.leads:
                 self._lead()
             elif look.answer is not None:

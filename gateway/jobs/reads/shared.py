@@ -87,7 +87,7 @@ class SharedReads:
         else:
             self._raise(flight, caller)
         joined = self._timers.time()
-        seat = flight.join(joined + caller.patience)
+        seat = flight.join(joined + max(caller.patience, self._governor.least_wait))
         try:
             answer = await seat
         except asyncio.CancelledError:

@@ -31,39 +31,48 @@ class FleetWrites:
         self._chance = chance
         self._holding: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._meeting: asyncio.Task[None] | None = None
 
-    def listen(self, hear: Callable[[str, bytes], None], returned: Callable[[], None]) -> None:
+    def listen(
+        self, hear: Callable[[str, bytes], None], meet: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Call `hear` with digest and record as others learn of writes, nothing for one that is void.
 
-        `returned` is called when the store may have lost what it was told.
+        `meet` is run each time that the store may have lost what it was told, and this gateway what others
+        told.
         """
         self._peers.listen(SPACE, lambda digest, value, _age: hear(digest, value))
-        self._peers.on_return(returned)
+        self._peers.on_return(lambda: self._meet(meet))
 
-    async def load(self) -> Mapping[str, bytes]:
-        """All that the fleet knows."""
-        return await self._peers.load(SPACE) or {}
+    async def load(self) -> Mapping[str, bytes] | None:
+        """All that the fleet knows, nothing for a write that is void; None while the others are away."""
+        return await self._peers.load(SPACE)
 
     def put(self, digest: str, value: bytes) -> None:
         """Let the others know."""
         self._peers.put(SPACE, digest, value, self._keep)
 
-    def remove(self, digest: str) -> None:
-        """Nobody knows anything of the write any more."""
-        self._peers.remove(SPACE, digest)
+    def void(self, digest: str) -> None:
+        """Nobody knows anything of the write any more, who is away now neither: so that is kept as well."""
+        self._peers.put(SPACE, digest, b"", self._keep)
 
     async def settled(self) -> bool:
         """Whether the others can know what was put."""
         return await self._peers.settled()
 
     async def take(self, digest: str) -> bytes | None:
-        """Return once no other gateway is at the write, with what the fleet knows of it."""
+        """Return once no other gateway is at the write, with what the fleet knows of it: b"" for void."""
         leaving = self._leaving.pop(digest, None)
         if leaving is not None:
             leaving.cancel()
         if digest not in self._holding:
-            while await self._peers.hold(_lock(digest), LEASE) is False:
-                await Rest(self._timers).sleep(self._chance.uniform(*_TRY))
+            try:
+                while await self._peers.hold(_lock(digest), LEASE) is False:
+                    await Rest(self._timers).sleep(self._chance.uniform(*_TRY))
+            except BaseException:
+                # What was asked for last may have been given.
+                self._peers.drop(_lock(digest))
+                raise
             self._holding[digest] = _task(self._renew(digest))
         return await self._peers.get(SPACE, digest)
 
@@ -75,6 +84,8 @@ class FleetWrites:
     async def aclose(self) -> None:
         """Give all of them back."""
         tasks = [*self._leaving.values(), *self._holding.values()]
+        if self._meeting is not None:
+            tasks.append(self._meeting)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -82,6 +93,11 @@ class FleetWrites:
             self._peers.drop(_lock(digest))
         self._holding.clear()
         self._leaving.clear()
+
+    def _meet(self, meet: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._meeting is not None:
+            self._meeting.cancel()
+        self._meeting = _task(meet())
 
     async def _renew(self, digest: str) -> None:
         while True:

@@ -147,8 +147,7 @@ class WritesOnce:
     async def open(self) -> None:
         """Learn what other gateways know."""
         if self._fleet is not None:
-            for digest, value in (await self._fleet.load()).items():
-                self._shelf.hear(digest, value)
+            await self._shelf.meet(self._fleet)
 
     async def aclose(self) -> None:
         """Leave all writes to others."""

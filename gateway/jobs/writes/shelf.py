@@ -1,6 +1,7 @@
 """The records of writes: bounded, expiring, and in the store, so that a restart forgets no send."""
 
 import asyncio
+import functools
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ class Entry:
     """Another write to the job has gone out since: it leaves once nobody is at it."""
     claims: int = 0
     """Those that hold it or wait for it."""
+    waits: bool = False
+    """The one whose turn it is waits for another gateway, whose news still count."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one open claim; first come, first served, also where one that waits is cancelled."""
 
@@ -46,7 +49,7 @@ class Shelf:
         self.expire()
         self.trim()
         if fleet is not None:
-            fleet.listen(self.hear, self._tell_again)
+            fleet.listen(self.hear, functools.partial(self.meet, fleet))
 
     def __len__(self) -> int:
         return sum(1 for _ in self._recorded())
@@ -84,10 +87,15 @@ class Shelf:
 
     async def alone(self, entry: Entry) -> None:
         """Return once no other gateway is at the write, and what they know of it is known here."""
-        if self._fleet is not None:
+        if self._fleet is None:
+            return
+        entry.waits = True
+        try:
             value = await self._fleet.take(entry.digest)
-            if value is not None:
-                self._learn(entry, value)
+        finally:
+            entry.waits = False
+        if value is not None:
+            self._take_in(entry, value)
 
     def hear(self, digest: str, value: bytes) -> None:
         """What another gateway knows of a write from now on; nothing where it is void."""
@@ -99,11 +107,29 @@ class Shelf:
             if entry.record is not None:
                 self._entries[digest] = entry
                 self.trim()
-        elif entry is not None and not entry.claims:
-            if value:
-                self._learn(entry, value)
-            else:
+        elif entry is not None and entry.claims and not entry.waits:
+            # As where it is void here: those that are at it keep what they know.
+            entry.void |= not value
+        elif entry is not None:
+            self._take_in(entry, value)
+            if entry.record is None and not entry.claims:
                 del self._entries[digest]
+
+    async def meet(self, fleet: FleetWrites) -> None:
+        """Learn what the fleet knows, and tell it what it does not know."""
+        # What was kept back while away is not to be taken for what others made void.
+        await fleet.settled()
+        asked_at = self._clocks.monotonic()
+        known = await fleet.load()
+        if known is None:
+            return
+        for digest, value in known.items():
+            entry = self._entries.get(digest)
+            if entry is None or entry.record is None or not entry.ours or entry.record.at < asked_at:
+                self.hear(digest, value)
+        for entry, record in self._recorded():
+            if entry.ours and entry.digest not in known:
+                fleet.put(entry.digest, pack(record.storable(""), entry.job, self._clocks))
 
     def leave(self, entry: Entry) -> None:
         """One claim less; an entry of which nothing is known, or that is void, goes with the last."""
@@ -153,7 +179,14 @@ class Shelf:
     def _remove(self, entry: Entry, *, everywhere: bool = True) -> None:
         self._store.remove(SPACE, entry.digest)
         if everywhere and self._fleet is not None:
-            self._fleet.remove(entry.digest)
+            self._fleet.void(entry.digest)
+
+    def _take_in(self, entry: Entry, value: bytes) -> None:
+        if value:
+            self._learn(entry, value)
+        elif entry.record is not None:
+            entry.record = None
+            self._remove(entry, everywhere=False)
 
     def _learn(self, entry: Entry, value: bytes) -> None:
         found = unpack(value, self._clocks)
@@ -163,11 +196,6 @@ class Shelf:
         # The clock of another machine may be ahead of this one's.
         entry.job, entry.ours = job or entry.job, False
         entry.record = replace(record, at=min(record.at, self._clocks.monotonic()))
-
-    def _tell_again(self) -> None:
-        for entry, record in self._recorded():
-            if self._fleet is not None and entry.ours:
-                self._fleet.put(entry.digest, pack(record.storable(""), entry.job, self._clocks))
 
     def _restore(self, key: str, value: bytes) -> None:
         found = unpack(value, self._clocks)
