@@ -95,8 +95,8 @@ async def test_an_open_circuit_asks_for_no_body(engine: str, target: str) -> Non
 
 async def test_no_connection_is_free_within_the_time_left(engine: str, upstream: FaultUpstream) -> None:
     """A try whose time is over before it has a connection was not sent: 503, so a POST may go again."""
-    settings = {"engine": engine, "max_connections": 1, "timeout": {"head_total": 3.0, "pool": 600.0}}
-    slow_turns = {"rate": 0.5, "max_wait": 60.0}
+    settings = {"engine": engine, "max_connections": 1, "timeout": {"head_total": 5.0, "pool": 600.0}}
+    slow_turns = {"rate": 0.25, "max_wait": 60.0}
     async with (
         door_to(upstream) as door,
         running_gateway(

@@ -36,6 +36,12 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        try:
+            await self._serve(reader, writer)
+        finally:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             self.heads.append(head)
@@ -46,14 +52,16 @@ class Proxy:
                 beyond, to = await asyncio.open_connection(host, int(port))
                 writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
                 await asyncio.gather(_pipe(reader, to), _pipe(beyond, writer))
-        writer.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-    writer.close()
+    """Pass bytes on; the end of one way ends both, also where the test is over before."""
+    try:
+        with suppress(ConnectionError):
+            while piece := await reader.read(65_536):
+                writer.write(piece)
+    finally:
+        writer.close()
 
 
 @asynccontextmanager
