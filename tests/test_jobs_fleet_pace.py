@@ -287,3 +287,16 @@ async def test_closed_it_reserves_nothing() -> None:
     assert line.turns == []
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_who_is_refused_without_the_store_looks_for_another_place() -> None:
+    """Gateways that a 429 brings into step do not stay so: the losers of one round would lose each."""
+    line = Line(3)
+    line.meeting.goes()
+    await asyncio.gather(*(line.want(which) for which in range(3)))
+    for governor in line.governors:
+        governor.pause(60.0)
+    line.turns.clear()
+    await asyncio.gather(*(line.want(which) for which in range(3)))
+    assert min(line.gaps) > 0.1

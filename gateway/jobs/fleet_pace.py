@@ -111,7 +111,9 @@ class FleetPace:
         self._next = max(self._next, until)
         self._own.pause(until)
         if self._share is not None:
-            self._share.pause(until)
+            # In step with another gateway it would lose each round: it looks for another place among them.
+            others = (max(1, self._peers.expected_size) - 1) * self._own.interval
+            self._share.pause(until + self._chance.random() * others)
 
     def expected(self, ahead: int, now: float) -> float:
         """Seconds until a newcomer has its turn, by how long the last one took to come, if it was of late."""
