@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import os
+import uuid
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from pyreqwest.exceptions import ConnectError
 
 from tests.support import standing_gateways
 from tests.support.addresses import refusing_origin
+from tests.support.redis_server import RedisServer, redis_server
 from tests.support.standing import Before, unheard
 from tests.support.standing_secrets import SECRETS
 
@@ -122,3 +124,16 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"what was captured tells {', '.join(sorted(set(found)))}"
     return report
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A store of fleets; each test has an `instance` of its own in it."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def instance() -> str:
+    """The host of an upstream that no other test has."""
+    return f"{uuid.uuid4().hex}.example"

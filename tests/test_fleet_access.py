@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,11 +33,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return write_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
 
 
 async def use_all(fleet: Fleet) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,10 @@ CALLS: list[Callable[[Fleet], Awaitable[Any]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
 @pytest.fixture
 async def relay(server: RedisServer) -> AsyncIterator[Relay]:
     async with relay_to("127.0.0.1", server.port) as running:
         yield running
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
 
 
 async def all_away(fleet: Fleet) -> None:

@@ -4,9 +4,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Iterator
 
-import pytest
 from pydantic import SecretStr
 
 from gateway import config
@@ -18,16 +16,10 @@ from gateway.fleet.news import News
 from gateway.fleet.opening import Opening
 from gateway.fleet.places import Places
 from tests.support.fleets import Told, until
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer
 
 LONGEST_PAUSE = 5
 """Seconds, at most, between two looks for the store."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 def link_to(server: RedisServer, keys: Keys) -> Link:

@@ -1,7 +1,6 @@
 """Sentinels that name another server, and a Cluster whose slots move."""
 
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,11 +15,6 @@ from tests.support.redis_server import INSTALL, RedisServer, free_port, redis_se
 pytestmark = pytest.mark.slow
 
 PASSWORD = "s5f9c"
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
 
 
 @contextmanager

@@ -1,26 +1,10 @@
 """Locks and claims across gateways."""
 
 import asyncio
-import uuid
-from collections.abc import Iterator
 
-import pytest
-
-from tests.support.fleets import Told, gateway_of, until
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.fleets import Clock, Told, gateway_of, until
+from tests.support.redis_server import RedisServer
 from tests.support.relay import relay_to
-from tests.test_fleet_turns import Clock
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
 
 
 async def test_one_holds(server: RedisServer, instance: str) -> None:

@@ -1,8 +1,7 @@
 """Answers and leads across gateways."""
 
 import asyncio
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,21 +10,9 @@ from gateway.fleet.calls import Calls
 from gateway.fleet.keys import Keys
 from gateway.fleet.reads import LARGEST, Reads
 from gateway.fleet.wire import Lost, Wire, Word
-from tests.support.fleets import Heard, Told, gateway_of, until
-from tests.support.redis_server import RedisServer, redis_server
-from tests.test_fleet_turns import Clock
+from tests.support.fleets import Clock, Heard, Told, gateway_of, until
+from tests.support.redis_server import RedisServer
 from tests.test_fleet_wire import saying, wire_to
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
 
 
 async def looked(fleet: Fleet, key: str = "key") -> tuple[bytes | None, bool]:

@@ -1,26 +1,12 @@
 """Entries that gateways keep for each other, and what they tell each other."""
 
 import logging
-import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from gateway.fleet.reads import LARGEST
-from tests.support.fleets import Heard, gateway_of, until
-from tests.support.redis_server import RedisServer, redis_server
-from tests.test_fleet_turns import Clock
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
+from tests.support.fleets import Clock, Heard, gateway_of, until
+from tests.support.redis_server import RedisServer
 
 
 async def test_entries_are_kept_and_told(server: RedisServer, instance: str) -> None:

@@ -1,42 +1,13 @@
 """The fleet's turns: the pace of all gateways together."""
 
 import asyncio
-import uuid
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from gateway.jobs.pace import interval_of
-from tests.support.fleets import Heard, gateway_of, until
-from tests.support.redis_server import RedisServer, redis_server
-
-START = 1_700_000_000_000_000
-SECOND = 1_000_000
-
-
-class Clock:
-    """The store's clock, in microseconds, set by the test."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> int:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        self.now += round(seconds * SECOND)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def instance() -> str:
-    return f"{uuid.uuid4().hex}.example"
+from tests.support.fleets import START, Clock, Heard, gateway_of, until
+from tests.support.redis_server import RedisServer
 
 
 async def test_gateways_take_turns(server: RedisServer, instance: str) -> None:

@@ -57,6 +57,24 @@ class Heard:
         return hear
 
 
+START = 1_700_000_000_000_000
+SECOND = 1_000_000
+
+
+class Clock:
+    """The store's clock, in microseconds, set by the test."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        """Move on."""
+        self.now += round(seconds * SECOND)
+
+
 @asynccontextmanager
 async def gateway_of(
     url: str,
