@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -17,6 +16,9 @@ from gateway.admin.page.timeline import timeline
 from gateway.admin.page.traffic import traffic
 from gateway.admin.page.verdict import verdict
 from gateway.admin.replies import safe
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 _HERE = Path(__file__).parent
 _POLICY = (
@@ -34,20 +36,8 @@ class Page:
     def __init__(self) -> None:
         self._assets = {name: (_HERE / "static" / name).read_bytes() for name in _TYPES}
         # Part of their addresses: an open page whose gateway was upgraded sees that it has to load anew.
-        edition = sha256(b"".join(self._assets.values())).hexdigest()[:12]
-        environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=StrictUndefined,
-        )
-        environment.globals.update(edition=edition, trace_link=trace_link)
-        environment.filters.update(
-            clock=words.clock, duration=words.duration, iso=words.iso, visible=words.visible
-        )
-        self._templates = environment
+        self._edition = sha256(b"".join(self._assets.values())).hexdigest()[:12]
+        self._environment: Environment | None = None
 
     async def render(
         self, status: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], total: int
@@ -68,8 +58,13 @@ class Page:
     async def _drawn(self, name: str, view: Mapping[str, Any]) -> str:
         """One template, drawn; requests pass between two of them, as the whole page would hold the loop."""
         # Compiling one, at its first use, takes as long as drawing ten.
-        template = await asyncio.to_thread(self._templates.get_template, f"{name}.html")
+        template = await asyncio.to_thread(self._template, f"{name}.html")
         return template.render(view)
+
+    def _template(self, name: str) -> "Template":
+        if self._environment is None:
+            self._environment = _environment(self._edition)
+        return self._environment.get_template(name)
 
     async def asset(self, request: Request) -> Response:
         """The style or the script; they are small, and not cached as nothing here is."""
@@ -77,3 +72,22 @@ class Page:
         if name not in _TYPES:
             return await replies.not_found(request, KeyError(name))
         return safe(Response(self._assets[name], media_type=_TYPES[name]))
+
+
+def _environment(edition: str) -> "Environment":
+    # Imported when a page is first shown: 0.05 s of the time to ready, for what may never be asked for.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals.update(edition=edition, trace_link=trace_link)
+    environment.filters.update(
+        clock=words.clock, duration=words.duration, iso=words.iso, visible=words.visible
+    )
+    return environment
