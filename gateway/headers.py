@@ -5,24 +5,17 @@ at the gateway (RFC 9110, section 7.6.1). The app's own hop-by-hop and credentia
 the gateway's are added after, so that no `Connection: authorization` can take ours away.
 """
 
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
+from itertools import compress
+from operator import itemgetter
 
 from gateway.exchange import RawHeaders
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+HOP_BY_HOP = frozenset({
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+    b"trailer", b"transfer-encoding", b"upgrade",
+})  # fmt: skip
 TRACE = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _TOLD_BEFORE = b"x-gateway-error-normalised"
 """Stays true of a body that another gateway further up has rewritten."""
@@ -43,6 +36,19 @@ VALUE_BYTES = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 """What a value is made of (RFC 9110, section 5.5)."""
 _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _ENDS_HERE
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization")
+_PLAIN_NAMES = TOKEN_BYTES.replace(b"_", b"")
+_PLAIN_VALUES = bytes({0x09, *range(0x20, 0x7F)})
+_IN_QUESTION = frozenset({b"", b"content-length", b"transfer-encoding"})
+_OTHER_CODING = "a Transfer-Encoding other than one chunked"
+_OTHER_LENGTH = "more than one Content-Length, or one that is not a number"
+_OUR_VIA = (b"via", VIA)
+_NO_CODING = ((b"accept-encoding", b"identity"),)
+
+_name, _value = itemgetter(0), itemgetter(1)
+_REMEMBERED = 256
+"""Lists of names of which it is kept who passes; clients and upstreams have few."""
+_SHORT = 1_024
+"""Bytes of a list of names that is kept."""
 
 
 def guarding(own: Iterable[bytes]) -> frozenset[bytes]:
@@ -55,36 +61,43 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
 
     An underscore twin of a field that is `guarded` is refused, because some servers read `x_y` as `x-y`.
     """
-    names = [name for name, _ in headers]
+    fields = dict(headers)
+    if (
+        # The plain request, of which no rule below speaks: a quarter of the time that asking each takes.
+        len(fields) == len(headers)
+        and _IN_QUESTION.isdisjoint(fields)
+        and not b"".join(fields).translate(None, _PLAIN_NAMES)
+        and not b"".join(fields.values()).translate(None, _PLAIN_VALUES)
+    ):
+        return None
     values = [value for _, value in headers]
-    # All at once: to look at each takes five times as long.
-    every_name, every_value = b"".join(names), b"".join(values)
-    found = _malformed(names, every_name, every_value)
+    every_name, every_value = b"".join(fields), b"".join(values)
+    found = _malformed(fields, every_name, every_value)
     if found is not None:
         return found
     if b"_" in every_name:
-        for name in names:
+        for name in fields:
             if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
                 return "a header name imitates one of the gateway's"
-    if not every_value.isascii() and not all(map(_is_utf8, values)):
+    if not all(map(_is_utf8, values)):
         return "a header value is neither ASCII nor UTF-8"
-    if len(set(names)) < len(names):
-        for name in _SINGLE:
-            if names.count(name) > 1:
-                return f"more than one {name.decode()} header"
-    return _framing_in_doubt(headers)
+    names = [name for name, _ in headers]
+    for name in _SINGLE:
+        if names.count(name) > 1:
+            return f"more than one {name.decode()} header"
+    return _framing_in_doubt(fields)
 
 
-def _malformed(names: list[bytes], every_name: bytes, every_value: bytes) -> str | None:
-    if b"" in names or every_name.translate(None, TOKEN_BYTES):
+def _malformed(fields: Container[bytes], every_name: bytes, every_value: bytes) -> str | None:
+    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
         return "a header name is not a token"
     if every_value.translate(None, VALUE_BYTES):
         return "a header value has a control character"
     return None
 
 
-def _framing_in_doubt(headers: RawHeaders) -> str | None:
-    length, coding = first(headers, b"content-length"), first(headers, b"transfer-encoding")
+def _framing_in_doubt(fields: Mapping[bytes, bytes]) -> str | None:
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if length is not None and not (length.isdigit() and len(length) <= _DIGITS):
         return "a content-length that is not a number"
     if coding is not None and coding.lower() != b"chunked":
@@ -120,26 +133,33 @@ def to_upstream(
     `drop` comes from `ending_here`, `host` is the upstream's authority, `identity` asks for an uncompressed
     answer because the gateway reads it, `add` follows at the end.
     """
-    named = _connection_names(headers)
-    gone = drop | named if named else drop
-    coding = b"accept-encoding" if identity else b""
-    out: RawHeaders = [(b"host", host)]
-    out += [pair for pair in headers if pair[0] not in gone and pair[0] != coding]
-    if identity:
-        out.append((b"accept-encoding", b"identity"))
-    out.append((b"via", _via(headers, named)))
-    out.extend(add)
-    return out
+    names = b"\n".join(map(_name, headers))
+    passing = (_kept_upwards if len(names) <= _SHORT else _upwards)(names, drop, identity)
+    kept: Iterable[tuple[bytes, bytes]] = compress(headers, passing)
+    named = _connection_names(names, headers) if b"connection" in names else _NONE
+    if named:
+        kept = [pair for pair in kept if pair[0] not in named]
+    via = (b"via", _via(headers, named)) if b"via" in names else _OUR_VIA
+    return [(b"host", host), *kept, *(_NO_CODING if identity else ()), via, *add]
+
+
+def _upwards(names: bytes, drop: frozenset[bytes], identity: bool) -> tuple[bool, ...]:
+    """Which lines pass to the upstream, by their names: tokens, one a line, the same in most requests."""
+    gone = drop | {b"accept-encoding"} if identity else drop
+    return tuple(name not in gone for name in names.split(b"\n"))
+
+
+_kept_upwards = lru_cache(_REMEMBERED)(_upwards)
 
 
 def _via(headers: RawHeaders, named: frozenset[bytes]) -> bytes:
-    if first(headers, b"via") is None or b"via" in named:
-        return VIA
-    return b", ".join([*(value for name, value in headers if name == b"via"), VIA])
+    earlier = () if b"via" in named else (value for name, value in headers if name == b"via")
+    return b", ".join([*earlier, VIA])
 
 
-def _connection_names(headers: RawHeaders) -> frozenset[bytes]:
-    if first(headers, b"connection") is None:
+def _connection_names(names: bytes, headers: RawHeaders) -> frozenset[bytes]:
+    if names.count(b"connection") == 1 and dict(headers).get(b"connection") == b"keep-alive":
+        # What most say; that field ends here anyway.
         return _NONE
     lines = [value for name, value in headers if name == b"connection"]
     named = (part.strip().lower() for line in lines for part in line.split(b","))
@@ -148,28 +168,36 @@ def _connection_names(headers: RawHeaders) -> frozenset[bytes]:
 
 
 def to_downstream(headers: RawHeaders) -> RawHeaders:
-    """The app's copy of the upstream's response headers."""
-    named = _connection_names(headers)
-    gone = HOP_BY_HOP | named if named else HOP_BY_HOP
-    out = [
-        pair
-        for pair in headers
-        if pair[0] not in gone and (pair[0][:10] != b"x-gateway-" or pair[0] == _TOLD_BEFORE)
-    ]
-    if len(dict(out)) == len(out):
-        return out
-    length = first(out, b"content-length")
-    # Equal lines say one thing, and are sent once (RFC 9110, section 8.6).
-    return out if length is None else replaced(out, b"content-length", length)
+    """The app's copy of the upstream's response headers, with one length where several lines say it."""
+    names = b"\n".join(map(_name, headers))
+    kept = list(compress(headers, (_kept_downwards if len(names) <= _SHORT else _downwards)(names)))
+    named = _connection_names(names, headers) if b"connection" in names else _NONE
+    return [pair for pair in kept if pair[0] not in named] if named else kept
+
+
+def _downwards(names: bytes) -> tuple[bool, ...]:
+    """Which lines pass to the app, by their names, as `_upwards`."""
+    each = names.split(b"\n")
+    return tuple(
+        name not in HOP_BY_HOP
+        and (name[:10] != b"x-gateway-" or name == _TOLD_BEFORE)
+        # Equal lines say one thing, and are sent once (RFC 9110, section 8.6).
+        and (name != b"content-length" or each.index(name) == at)
+        for at, name in enumerate(each)
+    )
+
+
+_kept_downwards = lru_cache(_REMEMBERED)(_downwards)
 
 
 def response_problem(headers: RawHeaders) -> str | None:
     """Why a response's head cannot be relayed; None where nothing is wrong."""
     if len(headers) > RESPONSE_LINES:
         return f"more than {RESPONSE_LINES} header lines"
-    if sum(map(len, chain.from_iterable(headers))) > RESPONSE_BYTES:
+    names, values = b"".join(map(_name, headers)), b"".join(map(_value, headers))
+    if len(names) + len(values) > RESPONSE_BYTES:
         return f"headers of more than {RESPONSE_BYTES} bytes"
-    return framing_problem(headers)
+    return _end_in_doubt(headers, names, values)
 
 
 def framing_problem(headers: RawHeaders) -> str | None:
@@ -177,18 +205,27 @@ def framing_problem(headers: RawHeaders) -> str | None:
 
     RFC 9112, sections 5 and 6.3.
     """
-    names = [name for name, _ in headers]
-    found = _malformed(names, b"".join(names), b"".join([value for _, value in headers]))
+    return _end_in_doubt(headers, b"".join(map(_name, headers)), b"".join(map(_value, headers)))
+
+
+def _end_in_doubt(headers: RawHeaders, every_name: bytes, every_value: bytes) -> str | None:
+    fields = dict(headers)
+    found = _malformed(fields, every_name, every_value)
     if found is not None:
         return found
-    lengths = {value for name, value in headers if name == b"content-length"}
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    if codings and lengths:
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    if length is not None and coding is not None:
         return "both Content-Length and Transfer-Encoding"
-    if len(codings) > 1 or (codings and codings[0].strip().lower() != b"chunked"):
-        return "a Transfer-Encoding other than one chunked"
-    if len(lengths) > 1 or any(not length.isdigit() or len(length) > _DIGITS for length in lengths):
-        return "more than one Content-Length, or one that is not a number"
+    if coding is not None and coding.strip().lower() != b"chunked":
+        return _OTHER_CODING
+    if length is not None and not (length.isdigit() and len(length) <= _DIGITS):
+        return _OTHER_LENGTH
+    if len(fields) < len(headers):
+        if [name for name, _ in headers].count(b"transfer-encoding") > 1:
+            return _OTHER_CODING
+        # Equal lines say one thing.
+        if [name for name, _ in set(headers)].count(b"content-length") > 1:
+            return _OTHER_LENGTH
     return None
 
 
