@@ -167,6 +167,38 @@ def test_the_apps_copy(headers: RawHeaders) -> None:
     assert to_downstream(got) == got
 
 
+@given(lines, st.booleans())
+def test_a_long_list_of_names_is_treated_as_a_short_one(headers: RawHeaders, identity: bool) -> None:
+    """A name too long for a list that is remembered goes through, and changes nothing for the others."""
+    long = (b"x" * 2_000, b"1")
+    drop = ending_here([b"authorization"])
+    sent = to_upstream([*headers, long], drop=drop, host=b"h", identity=identity, add=())
+    assert long in sent
+    sent.remove(long)
+    assert sent == to_upstream(headers, drop=drop, host=b"h", identity=identity, add=())
+    assert to_downstream([*headers, long]) == [*to_downstream(headers), long]
+
+
+@pytest.mark.parametrize("value", [b"keep-alive", b"Keep-Alive", b"keep-alive, x-a", b"x-a", b"close"])
+@pytest.mark.parametrize("first_value", [None, b"keep-alive", b"x-a"])
+def test_what_connection_says_beside_keep_alive(value: bytes, first_value: bytes | None) -> None:
+    """`keep-alive` alone names nothing else; in a list, or beside another line, every name counts."""
+    said = [(b"connection", each) for each in (first_value, value) if each is not None]
+    lines = [
+        (b"x-a", b"1"),
+        *said,
+        (b"keep-alive", b"timeout=5"),
+        (b"proxy-connection", b"x-b"),
+        (b"x-b", b"2"),
+    ]
+    left = [pair for pair in lines if pair[0] in {b"x-a", b"x-b"}]
+    if b"x-a" in value or first_value == b"x-a":
+        left = left[1:]
+    assert to_downstream(lines) == left
+    sent = to_upstream(lines, drop=ending_here([]), host=b"h", identity=False, add=())
+    assert sent == [(b"host", b"h"), *left, (b"via", VIA)]
+
+
 def test_what_connection_names_ends_here_both_ways() -> None:
     """A field that `Connection` names goes, whatever its place and spelling; its neighbours stay."""
     lines = [
