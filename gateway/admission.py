@@ -6,6 +6,7 @@ request is one unambiguous origin-form request for this gateway, from somebody w
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from gateway import failures, headers
@@ -27,7 +28,12 @@ _PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
 _HIGHEST_PORT = 65_535
+_BROWSER_FIELDS = frozenset({b"origin", b"sec-fetch-site"})
 _OWN_SITES = frozenset({b"same-origin", b"none"})
+_REMEMBERED = 1_024
+"""Request lines that are kept with what was said of them."""
+_SHORT = 256
+"""Bytes of the target of one that is kept."""
 
 
 class Admission:
@@ -46,6 +52,9 @@ class Admission:
         self._public_origin = _origin(public_base_url) if public_base_url else None
         self._guarded = headers.guarding((key_header.lower().encode(),))
         self._denied = denied
+        self._kept_line = lru_cache(_REMEMBERED)(self._check_line)
+        self._passed_host: bytes | None = None
+        """The Host that passed last; most clients have one."""
 
     def admit(self, exchange: Exchange, stranger: failures.GatewayError | None = None) -> None:
         """Let the exchange pass; `stranger` says why its caller may not use the gateway.
@@ -53,38 +62,42 @@ class Admission:
         Raises MethodNotAllowed, RequestInvalid, Misdirected, Forbidden, or `stranger`: that is told before
         what is denied, and only to a request that could have been sent.
         """
-        self._check_method(exchange.method)
-        check_target(exchange.raw_path, exchange.query)
+        path, query = exchange.raw_path, exchange.query
+        check_line = self._kept_line if len(path) + len(query) <= _SHORT else self._check_line
+        denied = check_line(exchange.method, path, query)
         problem = headers.problem(exchange.headers, self._guarded)
         if problem is not None:
             raise failures.RequestInvalid(f"The request is not forwarded: {problem}.")
-        self._check_host(exchange)
-        self._check_browser(exchange)
+        if exchange.host != self._passed_host:
+            self._check_host(exchange.host)
+        if not _BROWSER_FIELDS.isdisjoint(exchange.fields):
+            self._check_browser(exchange)
         if stranger is not None:
             raise stranger
-        pair = self._denied(exchange.method, exchange.raw_path)
-        if pair is not None:
-            raise failures.Forbidden(f"This gateway's configuration (routes.deny) refuses {pair}.")
+        if denied is not None:
+            raise failures.Forbidden(f"This gateway's configuration (routes.deny) refuses {denied}.")
 
-    def _check_method(self, method: str) -> None:
+    def _check_line(self, method: str, raw_path: bytes, query: bytes) -> str | None:
+        """What denies a request with this first line; raises where the line itself is refused."""
         if method in _NEVER_FORWARDED:
             raise failures.MethodNotAllowed(f"{method} is not forwarded.")
         if method not in _METHODS:
             raise failures.RequestInvalid("The method is not one that is known.")
+        check_target(raw_path, query)
+        return self._denied(method, raw_path)
 
-    def _check_host(self, exchange: Exchange) -> None:
-        host = host_name(exchange.host)
-        if host is None:
+    def _check_host(self, host: bytes) -> None:
+        name = host_name(host)
+        if name is None:
             raise failures.RequestInvalid("The Host header is missing or malformed.")
-        if self._hosts is not None and host not in self._hosts:
+        if self._hosts is not None and name not in self._hosts:
             raise failures.Misdirected(
                 "The Host is not a name of this gateway; listen.allowed_hosts can allow it."
             )
+        self._passed_host = host
 
     def _check_browser(self, exchange: Exchange) -> None:
         """Refuse what a web page of another site can make a browser send (Fetch standard, section 3.1)."""
-        if b"origin" not in exchange.fields and b"sec-fetch-site" not in exchange.fields:
-            return
         for name, value in exchange.headers:
             if name == b"sec-fetch-site" and value not in _OWN_SITES:
                 raise failures.Forbidden("Requests from a web page of another site are refused.")

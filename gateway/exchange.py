@@ -143,7 +143,7 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes | None:
         """First value of a request header, or None."""
-        return self.fields.get(name)
+        return (self._fields or self.fields).get(name)
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:
@@ -170,6 +170,8 @@ class Exchange:
     @property
     def own_seconds(self) -> float:
         """Seconds the gateway itself took: all of it, less waiting for the upstream, the app and a turn."""
-        finished = self.finished if self.finished is not None else self.started
+        if self.finished is None:
+            return 0.0
         waited = self.upstream_wait + self.app_wait + self.rate_wait
-        return max(0.0, finished - self.started - waited)
+        own = self.finished - self.started - waited
+        return max(0.0, own)

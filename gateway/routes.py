@@ -6,6 +6,7 @@ while they are matched: `%2F` inside an id is part of the id. What is not in the
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from gateway.exchange import UNMATCHED, Route
@@ -62,6 +63,10 @@ TEMPLATES: frozenset[str] = frozenset(template for _, template in _TABLE)
 LABELS: tuple[str, ...] = (*(template for _, template in _TABLE), UNMATCHED.template)
 
 _END = re.compile(rb"[?#]")
+_REMEMBERED = 1_024
+"""Requests whose route is kept: a job is asked for again and again."""
+_SHORT = 256
+"""Bytes of the path of one that is kept."""
 Segments = tuple[bytes | None, ...]
 """A template cut at its slashes; None stands for a parameter."""
 
@@ -87,6 +92,10 @@ for _methods, _template in _TABLE:
 
 def match(method: str, raw_path: bytes) -> Route:
     """The route of a request; `raw_path` is the path as it stood in the request line, without the query."""
+    return (_kept_match if len(raw_path) <= _SHORT else _match)(method, raw_path)
+
+
+def _match(method: str, raw_path: bytes) -> Route:
     parts = raw_path.split(b"/")
     for segments, routes in _BY_SHAPE.get((parts[1], len(parts) - 1) if len(parts) > 1 else (b"", 0), ()):
         if not _fits(segments, parts):
@@ -99,6 +108,9 @@ def match(method: str, raw_path: bytes) -> Route:
             return Route(route.template, route.job_kind, job_id, route.operation, jobs_api=True)
         return route
     return UNMATCHED_JOBS if _reads_as_jobs(raw_path) else UNMATCHED
+
+
+_kept_match = lru_cache(_REMEMBERED)(_match)
 
 
 def job_path(kind: str, job_id: str | None = None) -> bytes:

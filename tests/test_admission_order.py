@@ -83,6 +83,34 @@ def test_unknown_caller_of_another_gateway_is_misdirected() -> None:
         _admission().admit(exchange, failures.Unauthorized("No key."))
 
 
+def _outcome(admission: Admission, exchange: Exchange) -> str:
+    try:
+        admission.admit(exchange)
+    except failures.GatewayError as refusal:
+        return str(refusal)
+    return ""
+
+
+@given(
+    st.lists(
+        st.builds(
+            Exchange,
+            st.sampled_from(["GET", "HEAD", "POST", "TRACE", "get"]),
+            st.sampled_from([b"/models", b"/Models/", b"/query", b"/a//b", b"/" + b"a" * 300]),
+            st.sampled_from([b"", b"a=b", b"a b", b"a=" + b"b" * 300]),
+            st.just([(b"x-a", b"1")]),
+            host=st.sampled_from([b"localhost", b"LOCALHOST:80", b"evil.example", b""]),
+        ),
+        max_size=12,
+    )
+)
+def test_what_came_before_changes_nothing(exchanges: list[Exchange]) -> None:
+    """Each request gets the answer that it would get as the first one of a new gateway."""
+    admission = _admission(deny=("GET /models",))
+    answers = [_outcome(admission, exchange) for exchange in exchanges]
+    assert answers == [_outcome(_admission(deny=("GET /models",)), exchange) for exchange in exchanges]
+
+
 @given(
     st.text(max_size=8),
     st.binary(max_size=30),

@@ -56,6 +56,14 @@ def filled(template: str, job_id: str) -> bytes:
     return "/".join(parts).encode()
 
 
+@given(TEMPLATE, METHOD, st.integers(200, 300))
+def test_a_long_path_has_the_route_of_a_short_one(template: str, method: str, length: int) -> None:
+    """Whether a path is short enough to be remembered changes nothing, the first time and the second."""
+    short, long = match(method, filled(template, "a")), match(method, filled(template, "a" * length))
+    assert long == match(method, filled(template, "a" * length))
+    assert long == (short if short.job_id is None else short._replace(job_id="a" * length))
+
+
 @given(TEMPLATE, METHOD, IDS)
 @example("/jobs/imports/{id}", "PUT", "a/b%2F é")
 def test_every_route_of_the_reference(template: str, method: str, job_id: str) -> None:
