@@ -26,9 +26,11 @@ BAGGAGE_BYTES = 8_192
 BAGGAGE_ENTRIES = 64
 
 _OWS = b" \t"
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
-_NO_TRACE_ID = b"0" * 32
-_NO_PARENT_ID = b"0" * 16
+# There is no version ff, version 00 ends after its flags, and an id of zeros is none.
+_TRACEPARENT = re.compile(
+    rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?",
+    re.DOTALL,
+)
 # A value ends in a character that is no space; comma and equals sign never occur in it.
 _STATE_MEMBER = re.compile(
     rb"([a-z0-9][a-z0-9_\-*/@]{0,255})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
@@ -58,27 +60,20 @@ def parse(headers: RawHeaders) -> TraceContext | None:
 
     Without a valid traceparent the tracestate is not looked at.
     """
-    parent: bytes | None = None
-    states: list[bytes] = []
-    for name, value in headers:
-        if name == b"traceparent":
-            if parent is not None:
-                return None
-            parent = value
-        elif name == b"tracestate":
-            states.append(value)
-    if parent is None:
+    fields = dict(headers)
+    parent = fields.get(b"traceparent")
+    if parent is None or (len(fields) < len(headers) and len(_lines(headers, b"traceparent")) > 1):
         return None
     match = _TRACEPARENT.fullmatch(parent.strip(_OWS))
     if match is None:
         return None
-    version, trace_id, parent_id, flags, tail = match.groups()
-    if version == b"ff" or (version == b"00" and tail is not None):
-        return None
-    if trace_id == _NO_TRACE_ID or parent_id == _NO_PARENT_ID:
-        return None
-    state = tracestate(states) if states else b""
+    trace_id, parent_id, flags = match.groups()
+    state = tracestate(_lines(headers, b"tracestate")) if b"tracestate" in fields else b""
     return TraceContext(trace_id.decode(), parent_id.decode(), int(flags, 16) & KNOWN_FLAGS, state)
+
+
+def _lines(headers: RawHeaders, wanted: bytes) -> list[bytes]:
+    return [value for name, value in headers if name == wanted]
 
 
 def tracestate(lines: Sequence[bytes]) -> bytes:
@@ -111,10 +106,9 @@ def traceparent(trace_id: str, span_id: str, flags: int) -> bytes:
 
 def baggage(headers: RawHeaders) -> bytes:
     """The baggage lines as one; empty where there is none, where it is malformed or over a limit."""
-    lines = [value for name, value in headers if name == b"baggage"]
-    if not lines:
+    if b"baggage" not in dict(headers):
         return b""
-    joined = b",".join(lines).strip(_OWS)
+    joined = b",".join(_lines(headers, b"baggage")).strip(_OWS)
     if len(joined) > BAGGAGE_BYTES:
         return b""
     parts = joined.split(b",")
@@ -127,5 +121,7 @@ def baggage(headers: RawHeaders) -> bytes:
 
 def propagated(parent: bytes, state: bytes, bag: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The header lines to send; what is empty is not sent."""
+    if parent and not state and not bag:
+        return ((b"traceparent", parent),)
     lines = ((b"traceparent", parent), (b"tracestate", state), (b"baggage", bag))
     return tuple(line for line in lines if line[1])
