@@ -13,6 +13,7 @@ tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
 cycle          the way of a response back through the server
 reader         the strict reader of HTTP/1.1 requests
+field_lines    a header's line becomes a name and a value
 chunks         a chunk's line: what it says, and how much it may say
 flow           when a connection is read and written
 handshakes     TLS connections from the moment they are accepted

@@ -12,16 +12,19 @@ from typing import Protocol
 from gateway import failures
 from gateway.chunks import Chunks
 from gateway.exchange import RawHeaders
-from gateway.headers import TOKEN_BYTES, VALUE_BYTES
+from gateway.field_lines import FieldLines
+from gateway.headers import VALUE_BYTES
 
 _START = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])")
 _OTHER_VERSION = re.compile(rb"[A-Z][A-Z0-9_-]{0,31} [\x21-\x7e]+ HTTP/[0-9](?:\.[0-9])?")
 _LINE_BYTES = VALUE_BYTES + b"\r"
+_FIELDS = FieldLines()
 
 _DIGITS = 19  # of the largest Content-Length that every peer reads alike, in 64 bits
 _TURN = 256  # steps; a chunk takes three, and some microseconds
 _EMPTY_LINES = 2  # before a request: an old client sends one behind a body, and does not count it
 _NOTED = frozenset({b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding"})
+_CR = ord("\r")
 
 
 class Sink(Protocol):
@@ -41,8 +44,8 @@ class RequestReader:
     """The reader of one connection; once it has raised it must not be fed again."""
 
     __slots__ = (
-        "_chunks", "_empty", "_head_bytes", "_header_count", "_kept", "_left", "_noted", "_read", "_room",
-        "_trailers", "expects_continue", "headers", "last", "method", "surplus", "target", "version",
+        "_chunks", "_empty", "_head_bytes", "_header_count", "_kept", "_left", "_read", "_room", "_trailers",
+        "expects_continue", "headers", "in_head", "last", "method", "surplus", "target", "version",
     )  # fmt: skip
 
     def __init__(self, *, head_bytes: int, header_count: int) -> None:
@@ -56,7 +59,6 @@ class RequestReader:
         self._read: _Step = RequestReader._read_head
         self._room = self._head_bytes
         self._empty = self._left = 0
-        self._noted: dict[bytes, bytes] = {}
         self._chunks: Chunks | None = None
         self._trailers: RawHeaders = []
         self.method = "_OTHER"  # until a request line was read, as in semantic conventions
@@ -67,11 +69,8 @@ class RequestReader:
         self.last = False
         """Whether no further request on the connection is read."""
         self.expects_continue = False
-
-    @property
-    def in_head(self) -> bool:
+        self.in_head = False
         """Whether a head has begun that is not complete."""
-        return self._read is RequestReader._read_head and bool(self.target or self._kept)
 
     def feed(self, data: bytes, sink: Sink, at: int = 0) -> int:
         """Read on from `at` for one turn, and say where the next begins; at the end of `data` there is none.
@@ -85,11 +84,14 @@ class RequestReader:
 
     def _read_head(self, data: bytes, at: int, sink: Sink) -> int:
         """A whole head at once where it came in one piece, else a line of it."""
-        end = -1 if self.target or self._kept else data.find(b"\r\n\r\n", at)
-        if end > at:
+        end = -1 if self.in_head else data.find(b"\r\n\r\n", at)
+        if end > at and data[at] != _CR:
             self._check(end - at)
-            for each in data[at:end].split(b"\r\n"):
-                self._head_line(each)
+            lines = data[at:end].split(b"\r\n")
+            self._start(lines[0])
+            self.headers = [*map(_FIELDS.__getitem__, lines[1 : self._header_count + 1])]
+            if len(lines) > self._header_count + 1:
+                raise self._too_many()
             self._head_ends(sink)
             return end + 4
         line, at = self._line(data, at)
@@ -97,6 +99,7 @@ class RequestReader:
             self._head_ends(sink)
         elif line is not None:
             self._head_line(line)
+        self.in_head = self._read is RequestReader._read_head and bool(self.target or self._kept)
         return at
 
     def _head_line(self, line: bytes) -> None:
@@ -112,45 +115,41 @@ class RequestReader:
         if match is None:
             known = "only HTTP/1.0 and HTTP/1.1 are spoken here"
             raise _invalid(known if _OTHER_VERSION.fullmatch(line) else "its first line is malformed")
-        self.method, self.target = match[1].decode("ascii"), match[2]
-        self.version = "1.1" if match[3] == b"1" else "1.0"
+        method, self.target, minor = match.groups()
+        self.method = method.decode("ascii")
+        self.version = "1.1" if minor == b"1" else "1.0"
 
     def _field(self, line: bytes, fields: RawHeaders) -> None:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or not name or name.translate(None, TOKEN_BYTES):
-            raise _invalid("a header line is not a name, a colon and a value")
-        value = value.strip(b" \t")
-        if value.translate(None, VALUE_BYTES):
-            raise _invalid("a header value has a control character")
         if len(fields) >= self._header_count:
-            raise failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
-        fields.append((name, value))
-        if name in _NOTED and fields is self.headers:
-            self._note(name, value)
+            raise self._too_many()
+        fields.append(_FIELDS[line])
 
-    def _note(self, name: bytes, value: bytes) -> None:
-        earlier = self._noted.get(name)
-        if earlier is not None:
-            if name in {b"content-length", b"transfer-encoding"}:
-                raise _invalid(f"it has more than one {name.decode()}")
-            value = earlier + b"," + value
-        self._noted[name] = value
+    def _too_many(self) -> failures.HeadersTooLarge:
+        return failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
 
     def _head_ends(self, sink: Sink) -> None:
-        noted = self._noted
-        if noted:
-            self._frame(noted)
-            options = noted.get(b"connection", b"").lower().split(b",")
-            # Java and curl offer h2c and go on without. Behind any other offer a proxy may see a tunnel.
-            self.last = noted.get(b"upgrade", b"h2c").lower() != b"h2c"
-            self.last |= b"close" in [option.strip(b" \t") for option in options]
-            self.expects_continue = noted.get(b"expect", b"").lower() == b"100-continue"
+        if not _NOTED.isdisjoint(dict(self.headers)):
+            self._note()
         if self.version == "1.0":
             self.last, self.expects_continue = True, False
         sink.on_head()
         if self._read is RequestReader._read_head:
             self._end(sink)
+
+    def _note(self) -> None:
+        """What the headers say of the body and of the connection."""
+        noted: dict[bytes, bytes] = {}
+        for name, value in self.headers:
+            if name in noted and name in {b"content-length", b"transfer-encoding"}:
+                raise _invalid(f"it has more than one {name.decode()}")
+            if name in _NOTED:
+                noted[name] = noted[name] + b"," + value if name in noted else value
+        self._frame(noted)
+        options = noted.get(b"connection", b"").lower().split(b",")
+        # Java and curl offer h2c and go on without. Behind any other offer a proxy may see a tunnel.
+        self.last = noted.get(b"upgrade", b"h2c").lower() != b"h2c"
+        self.last |= b"close" in [option.strip(b" \t") for option in options]
+        self.expects_continue = noted.get(b"expect", b"").lower() == b"100-continue"
 
     def _frame(self, noted: dict[bytes, bytes]) -> None:
         """What frames the body (RFC 9112, section 6); anything but one plain way is refused."""

@@ -21,7 +21,8 @@ CORRIDOR = {
     "downstream", "listeners", "job_requests", "crowd", "server",
 }  # fmt: skip
 PURE = {
-    "headers": {"admission", "jobs", "reader", "upstream"},
+    "field_lines": {"reader"},
+    "headers": {"admission", "field_lines", "jobs", "reader", "upstream"},
     "deadline": {"upstream"},
     "bodies": {"errors"},
     "chunks": {"reader"},
