@@ -11,7 +11,8 @@ server         uvicorn's server, less what two in one process and a drain cannot
 listeners      the open sockets, before anything is served
 tls            the data listener's certificates, read again when they change
 protocol       the server's HTTP/1.1 protocol, made strict
-cycle          the way of a response back through the server
+awaiting       how long a connection is held for what has not come
+cycle          one request in the server: body and response
 reader         the strict reader of HTTP/1.1 requests
 field_lines    a header's line becomes a name and a value
 chunks         a chunk's line: what it says, and how much it may say

@@ -11,6 +11,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Address = tuple[str, int | None]
 
 REFUSAL = "adt_gateway.refusal"
 """Scope key under which the server's protocol leaves the GatewayError of a request it could not read."""
@@ -18,14 +19,26 @@ REFUSAL = "adt_gateway.refusal"
 CONNECTION = "adt_gateway.connection"
 """Scope key of the request's `Connection`."""
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
 
 class Connection:
     """What the server's protocol offers beyond ASGI; one for the life of a connection."""
 
-    __slots__ = ("abort", "lost", "on_lost", "peer")
+    __slots__ = ("abort", "client", "lost", "on_lost", "peer", "scheme", "server")
 
-    def __init__(self, abort: Callable[[], None], peer: Peer) -> None:
+    def __init__(
+        self,
+        abort: Callable[[], None],
+        peer: Peer,
+        *,
+        scheme: str = "http",
+        server: Address | None = None,
+        client: Address | None = None,
+    ) -> None:
         self.peer = peer
+        self.scheme, self.server, self.client = scheme, server, client
+        """As ASGI has them."""
         self.abort = abort
         """Break the connection without sending what is still buffered."""
         self.on_lost: Callable[[], None] | None = None
@@ -34,17 +47,27 @@ class Connection:
         """Whether the client has gone."""
 
 
-def http_scope(raw_path: bytes, connection: Connection, **known: Any) -> Scope:
-    """A request's ASGI scope: what is `known` of it, and what follows from that."""
+def http_scope(
+    connection: Connection, method: str, target: bytes, http_version: str, headers: RawHeaders
+) -> Scope:
+    """A request's ASGI scope."""
+    raw_path, _, query = target.partition(b"?")
     path = raw_path.decode("ascii")
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": _ASGI,
+        "http_version": http_version,
+        "server": connection.server,
+        "client": connection.client,
+        "scheme": connection.scheme,
+        "method": method,
         "root_path": "",
         "path": unquote(path) if "%" in path else path,
         "raw_path": raw_path,
+        "query_string": query,
+        "headers": headers,
+        "state": {},
         CONNECTION: connection,
-        **known,
     }
 
 

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from gateway import failures
 from gateway.config import Limits, Settings
+from gateway.cycle import Cycle
 from gateway.handshakes import Counted
 from gateway.protocol import StrictProtocol
 
@@ -114,7 +113,8 @@ class Crowd:
 
     def begin(self, one: "BoundedProtocol") -> None:
         """A request is under way on it."""
-        self.leave(one)
+        if self._waiting.pop(one, _GONE) is _GONE:  # one that is told to go, or has the next one pipelined
+            self.leave(one)
         self._busy[one] = None
 
     def end(self, one: "BoundedProtocol") -> None:
@@ -187,22 +187,17 @@ class BoundedProtocol(StrictProtocol, Counted):
         self.connections.discard(self)
         self.transport.abort()
 
-    def on_response_complete(self) -> None:
-        """Keep nothing of a request that is over."""
-        super().on_response_complete()
-        cycle = self.cycle
-        if cycle.response_complete and not self.transport.is_closing():
-            self.crowd.end(self)
-            if not cycle.more_body:
-                self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
+    def _rest(self) -> None:
+        super()._rest()
+        self.crowd.end(self)
 
     def _drop(self) -> None:
         super()._drop()
         self.crowd.close(self)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _serve(self, cycle: Cycle) -> None:
         self.crowd.begin(self)
-        super()._start_asgi_task(cycle, app)
+        super()._serve(cycle)
 
 
 def _queued(transport: asyncio.Transport) -> int:

@@ -1,17 +1,18 @@
-"""A request's way back: uvicorn's cycle, with responses written as they are.
+"""One request in the server: its body's way to the application, and the response's way back.
 
-uvicorn looks at every header with two patterns, for applications that may send anything. What comes here was
-judged already, by `upstream` or by the rooms that made it; that it stays within its line is looked at once
-for the whole head.
+uvicorn's cycle has an event for each request; here one is made for who has to wait. uvicorn looks at every
+header with two patterns, for applications that may send anything. What comes here was judged already, by
+`upstream` or by the rooms that made it; that it stays within its line is looked at once for the whole head.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
-from uvicorn._types import ASGISendEvent, HTTPScope
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.exchange import RawHeaders
 
@@ -21,14 +22,24 @@ SILENT = logging.getLogger("gateway.protocol")
 """What uvicorn would log (a cut response, a bad request) is told by the exchange's own log line."""
 SILENT.setLevel(logging.CRITICAL + 1)
 _LINE = b"%b: %b\r\n".__mod__
+Message = MutableMapping[str, Any]
+Application = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
+]
 
 
-class Cycle(RequestResponseCycle):
+class Cycle:
     """One request and its response; header names are in lower case."""
+
+    __slots__ = (
+        "_body", "_news", "_told", "chunked_encoding", "default_headers", "disconnected",
+        "expected_content_length", "flow", "keep_alive", "more_body", "on_response", "response_complete",
+        "response_started", "scope", "transport", "waiting_for_100_continue",
+    )  # fmt: skip
 
     def __init__(
         self,
-        scope: HTTPScope,
+        scope: Message,
         transport: asyncio.Transport,
         flow: FlowControl,
         *,
@@ -38,19 +49,77 @@ class Cycle(RequestResponseCycle):
         on_response: Callable[[], None],
     ) -> None:
         """`on_response` is called when the response is complete."""
-        super().__init__(
-            scope=scope,
-            transport=transport,
-            flow=flow,
-            logger=SILENT,
-            access_logger=SILENT,
-            access_log=False,
-            default_headers=default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=expects_continue,
-            keep_alive=keep_alive,
-            on_response=on_response,
-        )
+        self.scope, self.transport, self.flow = scope, transport, flow
+        self.default_headers = default_headers
+        self.on_response = on_response
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expects_continue
+        self.disconnected = False
+        self.more_body = True
+        self._body: bytearray | None = None
+        self._told: asyncio.Event | None = None
+        self._news = False
+        self.response_started = self.response_complete = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
+
+    async def run(self, app: Application) -> None:
+        """Have it answered; an application that does not gets 500 sent, or the response cut.
+
+        Nothing is logged: the exchange's own log line tells it.
+        """
+        try:
+            await app(self.scope, self.receive, self.send)
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the end of the drain cancels
+            await self._break_off()
+        else:
+            if not self.response_complete:
+                await self._break_off()
+        finally:
+            # Else the protocol, which may keep the cycle, would hold itself in memory.
+            self.on_response = _nobody
+
+    async def _break_off(self) -> None:
+        if self.response_started:
+            self.transport.close()
+            return
+        text = b"Internal Server Error"
+        kind, length = (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))
+        headers = [kind, length, (b"connection", b"close")]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": text, "more_body": False})
+
+    async def receive(self) -> Message:
+        """Wait for a piece of the body, or for the client to leave (ASGI)."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            self.flow.resume_reading()
+            if not self._news:
+                self._told = self._told or asyncio.Event()
+                await self._told.wait()
+            self._news = False
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": bytes(body or b""), "more_body": self.more_body}
+
+    def take(self, piece: bytes) -> None:
+        """Keep a piece of the body for the application; read no more where it has enough."""
+        if self._body is None:
+            self._body = bytearray()
+        self._body += piece
+        if len(self._body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.tell()
+
+    def tell(self) -> None:
+        """Have `receive` look again."""
+        self._news = True
+        told, self._told = self._told, None
+        if told is not None:
+            told.set()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Write a head or a piece of a body (ASGI), once the connection takes more."""
@@ -110,7 +179,11 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length:
             raise RuntimeError("the body is shorter than its Content-Length")
         self.response_complete = True
-        self.message_event.set()
+        self.tell()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _nobody() -> None:
+    """Nobody is told that a response is complete."""

@@ -29,17 +29,24 @@ class Flow(FlowControl):
 
     def take(self, data: bytes, read: Read) -> None:
         """Have `read` read what was received, behind what was received before."""
-        before, self._rest = self._rest, self._rest + data
-        if not before:
-            self._turn(read, 0)
+        if self._rest:
+            self._rest += data
+            return
+        at = read(data, 0)
+        if at < len(data):
+            self._rest = data
+            self._hold(read, at)
+
+    def _hold(self, read: Read, at: int) -> None:
+        self._receive(paused=self.read_paused, held=True)
+        asyncio.get_running_loop().call_soon(self._turn, read, at)
 
     def _turn(self, read: Read, at: int) -> None:
         if not self._rest:
             return
         at = read(self._rest, at)
         if at < len(self._rest):
-            self._receive(paused=self.read_paused, held=True)
-            asyncio.get_running_loop().call_soon(self._turn, read, at)
+            self._hold(read, at)
         else:
             self.forget()
 

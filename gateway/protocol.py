@@ -7,19 +7,16 @@ that writes errors, and every refusal is logged, counted and traced like any oth
 """
 
 import asyncio
-import random
-from typing import Any, cast
+from collections import deque
+from typing import Any
 
-from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway import failures
-from gateway.arrival import REFUSAL, Connection, Scope, http_scope
+from gateway.arrival import REFUSAL, Connection, http_scope
+from gateway.awaiting import Awaiting
 from gateway.callers import read_peer
-from gateway.config import Limits
 from gateway.cycle import SILENT, Cycle
 from gateway.exchange import RawHeaders
 from gateway.flow import Flow
@@ -28,22 +25,17 @@ from gateway.reader import RequestReader
 
 _PIPELINE = 64
 """Requests that may wait behind the one under way; one read of a socket can hold thousands."""
-_SPREAD = 0.1
-"""Share by which a head may have longer: to refuse 500 at one moment held the event loop for 0.15 s."""
-_LAST_HEAD = 0.5
-"""Seconds for a head to come on a connection that was opened just before the listener closed."""
 _READING_HEAD = 0
 _READING_BODY = 1
 _CLOSED = 2
 
 
-class StrictProtocol(HttpToolsProtocol):
-    """One connection; `limits_` are set by a subclass, see `crowd`."""
+class StrictProtocol(Awaiting):
+    """One connection."""
 
-    # A 31st attribute in an instance's dictionary costs 1 KB: it is no longer shared with the class's others.
-    __slots__ = ("_connection", "_head_deadline", "_heard", "_reader", "_reading")
-    flow: Flow
-    limits_: Limits
+    __slots__ = ("_connection", "_reader", "_reading")
+    cycle: Cycle  # type: ignore[assignment]  # None between requests, as uvicorn has it
+    pipeline: deque[Cycle]  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -61,7 +53,8 @@ class StrictProtocol(HttpToolsProtocol):
         )
         self._reading = _READING_HEAD
         self._heard = False
-        self._head_deadline: asyncio.TimerHandle | None = None
+        self._head_deadline = None
+        self._idle_since = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head; uvicorn would wait for ever."""
@@ -70,7 +63,13 @@ class StrictProtocol(HttpToolsProtocol):
         self.transport = Lingering(
             transport, unread=self._is_unread, drop=self._drop, patience=self.limits_.slow_reader
         )
-        self._connection = Connection(transport.abort, read_peer(transport))
+        self._connection = Connection(
+            transport.abort,
+            read_peer(transport),
+            scheme=self.scheme or "http",
+            server=self.server,
+            client=self.client,
+        )
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -87,15 +86,16 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(failure)
             return len(data)
         if self._reader.in_head:
-            self._unset_keepalive_if_required()
+            self._idle_since = None
             if self._head_deadline is None:
                 self._await_head()
         return at
 
     def on_head(self) -> None:
         """Hand the request to the app, if its target is in origin form (RFC 9112, section 3.2.1)."""
-        self._clear_head_deadline()
-        self._unset_keepalive_if_required()
+        if self._head_deadline is not None:
+            self._clear_head_deadline()
+        self._idle_since = None
         reader = self._reader
         if reader.method == "CONNECT":
             raise failures.MethodNotAllowed("CONNECT is not forwarded.")
@@ -104,35 +104,45 @@ class StrictProtocol(HttpToolsProtocol):
         if not reader.target.startswith(b"/") or reader.target.startswith(b"//"):
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
         self._reading = _READING_BODY
-        path, _, query = reader.target.partition(b"?")
-        self._start_cycle(path, query, reader.headers, keep_alive=not reader.last)
+        self._start_cycle(reader.target, reader.headers)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; nobody waits for it once the response is complete."""
-        if self.cycle.response_complete:
-            return
-        self.cycle.body += body
-        if len(self.cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        self.cycle.message_event.set()
+        if not self.cycle.response_complete:
+            self.cycle.take(body)
 
     def on_end(self) -> None:
         """End the request; the next head on this connection gets its own deadline."""
         self._reading = _READING_HEAD
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.tell()
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined; uvicorn would read more for each answer, and pile it up."""
-        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._serve(self.pipeline.pop())
+        else:
+            self._rest()
         if self.pipeline:
             self.flow.pause_reading()
-        elif self._head_deadline is not None:
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self._head_deadline is not None:
             # The next head has begun: it could not come while reading was paused, and is not idle time.
-            self._unset_keepalive_if_required()
+            self._idle_since = None
             self._clear_head_deadline()
             self._await_head()
+
+    def _rest(self) -> None:
+        """Keep nothing of a request that is over, but an answer that came before its body's end."""
+        if not self.cycle.more_body:
+            self.cycle = None  # type: ignore[assignment]
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -140,17 +150,16 @@ class StrictProtocol(HttpToolsProtocol):
         self._reading = _CLOSED
         self.flow.forget()
         self._connection.lost = True
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        if self.cycle is not None:
+            self.cycle.disconnected = not self.cycle.response_complete
+            self.cycle.tell()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
         if self._connection.on_lost is not None:
             self._connection.on_lost()
-
-    def shutdown(self) -> None:
-        """Close where nothing is asked; a head that may be on its way has a moment to come."""
-        if self._head_deadline is None:
-            super().shutdown()
-            return
-        self._clear_head_deadline()
-        self._head_deadline = self.loop.call_later(_LAST_HEAD, self._head_too_slow)
 
     def _is_unread(self) -> bool:
         unread = self._reading != _READING_HEAD or self._reader.surplus or self.flow.held
@@ -161,83 +170,49 @@ class StrictProtocol(HttpToolsProtocol):
         self.flow.forget()
         self.flow.resume_reading()
 
-    def _await_head(self) -> None:
-        longer = 1 + _SPREAD * random.random()  # noqa: S311 - nobody gains by foreseeing it
-        self._head_deadline = self.loop.call_later(longer * self.limits_.head_timeout, self._head_too_slow)
-
-    def _head_too_slow(self) -> None:
-        self._head_deadline = None
-        if self.flow.read_paused or self.flow.held:
-            self._await_head()
-        elif self._heard:
-            self._refuse(
-                failures.RequestTimeout("The request head did not come in time (limits.head_timeout).")
-            )
-        else:
-            # Not one byte of a request came: there is nobody to be answered.
-            self.transport.close()
-
-    def _clear_head_deadline(self) -> None:
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
-
     def _refuse(self, failure: failures.GatewayError) -> None:
         """Have the app answer with `failure`, and end the connection after it."""
         in_body = self._reading == _READING_BODY
         self._reading = _CLOSED
         self.flow.forget()
         self._clear_head_deadline()
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if not in_body:
             # Little more than the failure is known of the request.
-            self._start_cycle(b"/", b"", [], keep_alive=False, refusal=failure)
+            self._start_cycle(b"/", [], failure)
         elif self.cycle.response_complete:
             self.transport.close()
         else:
-            cast("Scope", self.scope)[REFUSAL] = failure
+            self.cycle.scope[REFUSAL] = failure
             self.cycle.keep_alive = False
-            self.cycle.message_event.set()
+            self.cycle.tell()
 
     def _start_cycle(
-        self,
-        raw_path: bytes,
-        query: bytes,
-        fields: RawHeaders,
-        *,
-        keep_alive: bool,
-        refusal: failures.GatewayError | None = None,
+        self, target: bytes, fields: RawHeaders, refusal: failures.GatewayError | None = None
     ) -> None:
         """Run the app for a request, or have it wait for the one before."""
-        scope = http_scope(
-            raw_path,
-            self._connection,
-            http_version=self._reader.version,
-            server=self.server,
-            client=self.client,
-            scheme=self.scheme,
-            method=self._reader.method,
-            query_string=query,
-            headers=fields,
-            state=self.app_state.copy(),
-        )
-        if refusal is not None:
-            scope[REFUSAL] = refusal
-        self.scope = cast("HTTPScope", scope)
+        reader = self._reader
+        scope = http_scope(self._connection, reader.method, target, reader.version, fields)
         earlier = self.cycle
-        self.cycle = Cycle(
-            self.scope,
+        cycle = self.cycle = Cycle(
+            scope,
             self.transport,
             self.flow,
             default_headers=self.server_state.default_headers,
-            expects_continue=self._reader.expects_continue and refusal is None,
-            keep_alive=keep_alive,
+            expects_continue=reader.expects_continue and refusal is None,
+            keep_alive=not reader.last and refusal is None,
             on_response=self.on_response_complete,
         )
         if refusal is not None:
-            self.cycle.more_body = False
+            scope[REFUSAL] = refusal
+            cycle.more_body = False
         if earlier is None or earlier.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._serve(cycle)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self.pipeline.appendleft(cycle)
+
+    def _serve(self, cycle: Cycle) -> None:
+        task = self.loop.create_task(cycle.run(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)

@@ -26,6 +26,9 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def is_closing(self) -> bool:
+        return self.closed
+
 
 class Sent:
     """What came of a response's messages."""
@@ -165,3 +168,71 @@ async def test_a_full_connection_is_waited_for() -> None:
     sent.cycle.flow.resume_writing()
     await sending
     assert sent.ended == 1
+
+
+async def test_a_body_comes_in_what_has_come() -> None:
+    """Whoever waits gets a piece as soon as it is there; what comes meanwhile is handed over together."""
+    cycle = Sent("PUT").cycle
+    waiting = asyncio.ensure_future(cycle.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cycle.take(b"a")
+    assert await waiting == {"type": "http.request", "body": b"a", "more_body": True}
+    cycle.take(b"b")
+    cycle.take(b"c")
+    cycle.more_body = False
+    cycle.tell()
+    assert await cycle.receive() == {"type": "http.request", "body": b"bc", "more_body": False}
+
+
+async def test_all_who_wait_are_told() -> None:
+    """The end of the response is the end for everybody who waits for the client."""
+    sent = Sent()
+    waiting = [asyncio.ensure_future(sent.cycle.receive()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await sent.send(204, [], b"")
+    assert await asyncio.gather(*waiting) == [{"type": "http.disconnect"}] * 2
+
+
+async def test_the_rest_is_asked_for_once() -> None:
+    """An app that waits for it is told to go on as soon as somebody wants its body."""
+    sent = Sent("PUT")
+    sent.cycle.waiting_for_100_continue = True
+    sent.cycle.take(b"a")
+    await sent.cycle.receive()
+    sent.cycle.take(b"b")
+    await sent.cycle.receive()
+    assert sent.wire.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "error", [None, ValueError(), asyncio.CancelledError()], ids=["end", "bug", "cancel"]
+)
+async def test_an_application_that_does_not_answer(error: BaseException | None) -> None:
+    """Whatever the reason, the app gets 500 and the end of the connection."""
+    sent = Sent()
+
+    async def nothing(*_: object) -> None:
+        if error is not None:
+            raise error
+
+    await sent.cycle.run(nothing)
+    assert sent.wire.sent.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert sent.wire.closed
+
+
+@pytest.mark.parametrize(
+    "error", [None, ValueError(), asyncio.CancelledError()], ids=["end", "bug", "cancel"]
+)
+async def test_an_application_that_does_not_end_its_answer(error: BaseException | None) -> None:
+    """What was begun is cut: nothing more is written, and the connection ends."""
+    sent = Sent()
+
+    async def half(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        if error is not None:
+            raise error
+
+    await sent.cycle.run(half)
+    assert sent.wire.sent.endswith(b"content-length: 5\r\n\r\n")
+    assert (sent.wire.closed, sent.ended) == (True, 0)

@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 VOCABULARY = {"exchange", "failures", "config", "trace_context", "_version"}
 CORRIDOR = {
     "cli", "__main__", "app", "serve", "protocol", "proxy", "attempts", "answer", "status", "demo",
-    "downstream", "listeners", "job_requests", "crowd", "server",
+    "downstream", "listeners", "job_requests", "crowd", "server", "awaiting",
 }  # fmt: skip
 PURE = {
     "field_lines": {"reader"},
@@ -34,11 +34,11 @@ OUTSIDE = {
     "access_log": {"structlog"},
     "admin": {"jinja2", "starlette"},
     "app": {"starlette"},
+    "awaiting": {"uvicorn"},
     "certificates": {"cryptography"},
     "cli": {"typer", "rich", "uvloop"},
     "config": {"pydantic"},
     "console": {"httpx", "rich"},
-    "crowd": {"uvicorn"},
     "cycle": {"uvicorn"},
     "demo": {"httpx", "rich"},
     "emulator": {"joserfc", "msgspec", "uvicorn"},
