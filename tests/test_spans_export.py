@@ -100,6 +100,16 @@ async def test_a_collector_that_never_answers_is_given_up_after_the_timeout(rece
     assert (spans.spans_dropped, spans.export_failures) == (2, 1)
 
 
+async def test_spans_that_fill_no_batch_leave_after_the_delay(receiver: OtlpReceiver) -> None:
+    """`OTEL_BSP_SCHEDULE_DELAY` bounds how long a span waits, time after time."""
+    spans = spans_to(receiver.url, environ={"OTEL_BSP_SCHEDULE_DELAY": "10"})
+    for arrived in (2, 4):
+        tell_two_spans(spans)
+        await receiver.wait_for(arrived)
+    await spans.shutdown(10)
+    assert len(receiver.spans) == 4
+
+
 async def test_shutdown_flushes_what_is_queued(receiver: OtlpReceiver) -> None:
     """Spans that wait for the next batch leave before the process does, once."""
     spans = spans_to(receiver.url)

@@ -1,24 +1,27 @@
 """Export in batches off the event loop, where every lost span is counted and nothing is logged twice.
 
-The SDK's batch processor drops the oldest span when its queue is full and tells nobody. Here a span needs a
-place before it may enter the queue; without one it is counted and left out, so the SDK's never overflows.
+The SDK's batch processor drops the oldest span when its queue is full and tells nobody, and asks for the
+process's id with every span. Ours leaves out the latest, counts it, and takes a fifth of the time.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from gateway.spans.lean import LeanSpan
 
 _log = logging.getLogger("gateway.spans")
 _OTLP_LOGGER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+_LAST_EXPORTS = 30.0
+"""Seconds for what is queued at the end, as in the SDK; who waits for that has less patience."""
 
 
 class Tally:
@@ -41,26 +44,6 @@ class Tally:
         with self._lock:
             self.dropped += spans
             self.failures += 1
-
-
-class Places:
-    """How many spans may still be queued; a semaphore that nobody waits at takes five times as long."""
-
-    def __init__(self, count: int) -> None:
-        self._lock = threading.Lock()
-        self._free = count
-
-    def enter(self) -> bool:
-        """Take a place, if there is one."""
-        with self._lock:
-            free = self._free > 0
-            self._free -= free
-        return free
-
-    def release(self, count: int) -> None:
-        """Give places back."""
-        with self._lock:
-            self._free += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +77,17 @@ class CountedExporter(SpanExporter):
     The exporter gets lean spans as they are where it has `reads_lean`, else the SDK's.
     """
 
-    def __init__(self, inner: SpanExporter, tally: Tally, places: "Places") -> None:
+    def __init__(self, inner: SpanExporter, tally: Tally) -> None:
         self._inner = inner
         self._reads_lean = getattr(inner, "reads_lean", False)
         self._tally = tally
-        self._places = places
         self._failing = False
         self._closed = threading.Event()
         self._complaint = _FirstComplaint()
         logging.getLogger(_OTLP_LOGGER).addFilter(self._complaint)
 
     def export(self, spans: Sequence[ReadableSpan | LeanSpan]) -> SpanExportResult:
-        """Export one batch; a failure is counted, never raised, for the SDK would log each one."""
-        self._places.release(len(spans))
+        """Export one batch; a failure is counted, never raised, for it would end the thread."""
         self._complaint.text = ""
         try:
             result = self._inner.export(cast("Any", spans) if self._reads_lean else _readable(spans))
@@ -141,15 +122,24 @@ class CountedExporter(SpanExporter):
         logging.getLogger(_OTLP_LOGGER).removeFilter(self._complaint)
 
 
-class CountedProcessor(BatchSpanProcessor):
-    """The SDK's batch processor behind a counted number of places."""
+class CountedProcessor(SpanProcessor):
+    """A bounded queue and the thread that exports it: whole batches at once, the rest after a delay.
+
+    The thread's own requests make no spans: only clients that were given to us to trace do.
+    """
 
     def __init__(self, inner: SpanExporter, options: BatchOptions, tally: Tally) -> None:
+        self.exporter = CountedExporter(inner, tally)
         self._tally = tally
-        self._places = Places(options.queue)
+        self._size = options.queue
+        self._batch = options.batch
+        self._delay = options.delay / 1_000
+        # Its methods in C are each done whole, whichever threads call them.
+        self._queue: deque[ReadableSpan | LeanSpan] = deque()
+        self._wake = threading.Event()
         self._open = True
-        self.exporter = CountedExporter(inner, tally, self._places)
-        super().__init__(self.exporter, options.queue, options.delay, options.batch)
+        self._thread = threading.Thread(target=self._work, name="span-export", daemon=True)
+        self._thread.start()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span, or count it as dropped."""
@@ -158,16 +148,35 @@ class CountedProcessor(BatchSpanProcessor):
 
     def take(self, span: ReadableSpan | LeanSpan) -> None:
         """Queue a span that is to be exported, or count it as dropped."""
-        if self._open and self._places.enter():
-            # The queue asks nothing of what is in it.
-            self._batch_processor.emit(cast("Any", span))
-        else:
+        queue = self._queue
+        waiting = len(queue)
+        if waiting >= self._size or not self._open:
             self._tally.drop(1)
+            return
+        queue.append(span)
+        if waiting + 1 >= self._batch:
+            self._wake.set()
+
+    def _work(self) -> None:
+        while self._open:
+            least = self._batch if self._wake.wait(self._delay) else 1
+            self._wake.clear()
+            while len(self._queue) >= least:
+                self._export()
+                least = self._batch
+        while self._queue:
+            self._export()
+
+    def _export(self) -> None:
+        queue = self._queue
+        self.exporter.export([queue.popleft() for _ in range(min(self._batch, len(queue)))])
 
     def shutdown(self) -> None:
         """Export what is queued and close; blocks, so only ever on a thread of its own."""
         self._open = False
-        super().shutdown()  # type: ignore[no-untyped-call]  # the SDK left it untyped
+        self._wake.set()
+        self._thread.join(_LAST_EXPORTS)
+        self.exporter.shutdown()
         self.exporter.release_log()
 
 
