@@ -31,7 +31,7 @@ PURE = {
 """Pure functions that a room may use: which room, and why not more."""
 
 OUTSIDE = {
-    "access_log": {"structlog"},
+    "access_log": {"msgspec", "structlog"},
     "admin": {"jinja2", "starlette"},
     "app": {"starlette"},
     "awaiting": {"uvicorn"},

@@ -1,7 +1,8 @@
 """Where every log line goes: one format, one thread that writes, and no caller that waits for it.
 
-Lines are queued as dictionaries; the writer's thread masks, renders and writes them. When the stream is too
-slow the queue fills up, and further lines are dropped and counted.
+Lines are queued as dictionaries or, for exchanges, as records; the writer's thread masks, renders and writes
+them, as many at once as have come. When the stream is too slow the queue fills up, and further lines are
+dropped and counted.
 """
 
 import logging
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TextIO
@@ -16,6 +18,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway.access_log.line import ExchangeLine, as_dict, as_json, finish
 from gateway.access_log.redaction import printable, redact, suspicious
 from gateway.config import Log
 
@@ -25,8 +28,12 @@ MAX_MESSAGE = 8192
 MAX_TRACEBACK_LINES = 200
 GATHER = 0.02
 """Seconds a line may wait for others to be written with."""
+BATCH = 256
+"""Lines written at once; while the stream takes them they are no longer among those that wait."""
 NANOSECONDS = 1_000_000_000
 
+Entry = tuple[int, int, ExchangeLine | Mapping[str, object]]
+"""When it came, in nanoseconds since the epoch, its level, and what it says."""
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _QUIET = ("azure", "httpx", "msal", "opentelemetry", "urllib3", "uvicorn")
@@ -49,12 +56,14 @@ class LogOutput:
         now_ns: Callable[[], int] = time.time_ns,
         capacity: int = CAPACITY,
     ) -> None:
-        self._level = logging.getLevelNamesMapping()[log.level.upper()]
+        self.level = logging.getLevelNamesMapping()[log.level.upper()]
+        """Lines of exchanges below it are not to be written."""
+        self._is_json = log.format == "json"
         self._stream = stream
         self._now_ns = now_ns
         self._capacity = capacity
         self._processors = _processors(log, colors=stream.isatty())
-        self._queue: SimpleQueue[EventDict | None] = SimpleQueue()
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._dropped = 0
@@ -68,17 +77,12 @@ class LogOutput:
         """Lines lost because the stream was too slow, or broke."""
         return self._dropped
 
-    def writes(self, level: int) -> bool:
-        """Whether lines of this level are written."""
-        return level >= self._level
-
-    def emit(self, level: int, fields: Mapping[str, object]) -> None:
-        """Queue one line; its text is in `message`."""
+    def emit(self, level: int, line: ExchangeLine | Mapping[str, object]) -> None:
+        """Queue one line; the text of one that is no exchange's is in `message`."""
         if self._closed or self._queue.qsize() >= self._capacity:
             self._drop(1)
-            return
-        name = logging.getLevelName(level).lower()
-        self._queue.put({"time": self._now_ns(), "level": name, **fields})
+        else:
+            self._queue.put((self._now_ns(), level, line))
 
     def on_close(self, undo: Callable[[], None]) -> None:
         """Have something put back when the output closes."""
@@ -96,23 +100,40 @@ class LogOutput:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while (event := self._queue.get()) is not None:
-            if self._queue.empty():
+        queue = self._queue
+        while (entry := queue.get()) is not None:
+            if queue.empty():
                 # Woken for each line, this thread and the event loop would fight for the interpreter.
                 self._ending.wait(GATHER)
-            try:
-                self._stream.write(f"{self._render(event)}\n")
-                if self._queue.empty():
-                    self._stream.flush()
-            except (OSError, ValueError):
-                # A broken pipe or a closed stream: there is nowhere left to say so but the counter.
-                self._drop(1)
+            batch = [entry]
+            for _ in range(min(queue.qsize(), BATCH - 1)):
+                if (entry := queue.get()) is None:
+                    queue.put(None)
+                    break
+                batch.append(entry)
+            self._write(batch)
 
-    def _render(self, event: EventDict) -> str:
+    def _write(self, batch: list[Entry]) -> None:
+        try:
+            self._stream.write("".join([self._render(*entry) for entry in batch]))
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A broken pipe or a closed stream: there is nowhere left to say so but the counter.
+            self._drop(len(batch))
+
+    def _render(self, at: int, level: int, line: ExchangeLine | Mapping[str, object]) -> str:
+        time, name = _utc_time(at), logging.getLevelName(level).lower()
+        if isinstance(line, ExchangeLine):
+            is_plain = finish(line, time, name)
+            if is_plain and self._is_json:
+                return as_json(line) + "\n"
+            event: EventDict = as_dict(line)
+        else:
+            event = {"time": time, "level": name, **line}
         rendered: object = event
         for processor in self._processors:
             rendered = processor(None, "", rendered)  # type: ignore[arg-type]  # only the last gives a str
-        return str(rendered)
+        return f"{rendered}\n"
 
     def _drop(self, count: int) -> None:
         with self._lock:
@@ -192,19 +213,23 @@ def _traceback(exc_info: ExcInfo) -> str:
 
 def _processors(log: Log, *, colors: bool) -> tuple[Processor, ...]:
     if log.format == "json":
-        return (_utc_time, _redacted, structlog.processors.JSONRenderer())
+        return (_redacted, structlog.processors.JSONRenderer(separators=(",", ":")))
     people = structlog.dev.ConsoleRenderer(
         colors=colors, event_key="message", timestamp_key="time", sort_keys=False, pad_event_to=0
     )
-    return (_utc_time, _redacted, _for_people, people)
+    return (_redacted, _for_people, people)
 
 
-def _utc_time(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+def _utc_time(at: int) -> str:
     """RFC 3339 in UTC, to the microsecond."""
-    seconds, rest = divmod(event["time"], NANOSECONDS)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
-    event["time"] = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return event
+    seconds, rest = divmod(at, NANOSECONDS)
+    return f"{_to_the_second(seconds)}.{rest // 1000:06}Z"
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    """Kept, because a second has many lines."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _redacted(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -58,9 +58,9 @@ class Told:
     def log(self, gateway: RunningGateway) -> None:
         """Every line, but those that the test's own client writes about its requests to the gateway."""
         lines = gateway.log.getvalue().splitlines()
-        own = [line for line in lines if '"logger": "httpx"' in line and gateway.data in line]
+        own = [line for line in lines if '"logger":"httpx"' in line and gateway.data in line]
         told = [line for line in lines if line not in own]
-        assert any('"event": "exchange"' in line for line in told)
+        assert any('"event":"exchange"' in line for line in told)
         self.add("log", told)
 
     async def pages(self, gateway_admin: str) -> None:
