@@ -17,29 +17,26 @@ class Alarm:
     as long: 230 of the 10,450 bytecodes of a request.
     """
 
-    __slots__ = ("_before", "_handle", "_loop", "_rang", "_task", "when")
+    __slots__ = ("_before", "_handle", "_task")
 
     def __init__(self, seconds: float) -> None:
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[Any] | None = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("an alarm rings for a task")
-        self._task: asyncio.Task[Any] = task
-        self._loop = asyncio.get_running_loop()
-        self._rang = False
+        self._task = task
         self._before = task.cancelling()
-        self.when = self._loop.time() + seconds
-        """When it rings, on the loop's clock."""
-        self._handle = self._loop.call_at(self.when, self._ring)
+        self._handle: asyncio.TimerHandle | None = loop.call_later(seconds, self._ring)
+        """None once it has rung."""
 
-    def move(self, when: float) -> None:
-        """Ring at `when` instead; one that has rung stays so."""
-        if not self._rang:
+    def move(self, seconds: float) -> None:
+        """Ring in `seconds` instead; one that has rung stays so."""
+        if self._handle is not None:
             self._handle.cancel()
-            self.when = when
-            self._handle = self._loop.call_at(when, self._ring)
+            self._handle = asyncio.get_running_loop().call_later(seconds, self._ring)
 
     def _ring(self) -> None:
-        self._rang = True
+        self._handle = None
         self._task.cancel()
 
     def __enter__(self) -> Self:
@@ -48,9 +45,10 @@ class Alarm:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        self._handle.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
         # A cancellation that came from elsewhere as well is not to be taken for a deadline.
-        if self._rang and self._task.uncancel() <= self._before and isinstance(error, asyncio.CancelledError):
+        elif self._task.uncancel() <= self._before and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
 

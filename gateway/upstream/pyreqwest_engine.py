@@ -9,8 +9,9 @@ that is cancelled before its head runs on in a thread of its own, until that or 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from functools import partial
+from typing import Any
 
 from pyreqwest.client import Client
 from pyreqwest.exceptions import BuilderError, PyreqwestError
@@ -20,7 +21,7 @@ from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
 from gateway.upstream.generations import Generations
-from gateway.upstream.opening import Opening
+from gateway.upstream.opening import going_on
 from gateway.upstream.pyreqwest_failures import fail
 from gateway.upstream.pyreqwest_response import PyreqwestStream, announced, raw_headers
 from gateway.upstream.round_trip import EngineResponse, Outbound, Upload
@@ -46,9 +47,9 @@ class PyreqwestEngine:
         # Not the client itself: the traceback of a failure would keep it, and with it its connections.
         stream = self._build(self._clients.current(), request, body)
         number, kept = self._clients.number, self._clients.used
-        opening = Opening(stream.__aenter__())
+        opening = stream.__aenter__()
         try:
-            response = await opening
+            response = await going_on(opening)
         except PyreqwestError as error:
             fail(error, kept=kept)
         except asyncio.CancelledError:
@@ -95,10 +96,10 @@ class PyreqwestEngine:
             await asyncio.wait((leftover,))
 
 
-async def _close_late(opening: Opening[PyreqwestResponse], stream: StreamRequest) -> None:
+async def _close_late(opening: Coroutine[Any, Any, PyreqwestResponse], stream: StreamRequest) -> None:
     """Wait for the answer nobody waits for any more, and drop it with its connection."""
     try:
-        await opening
+        await going_on(opening)
     except Exception:  # noqa: BLE001 - whatever it is, nobody asks for it
         return
     await stream.__aexit__(None, None, None)

@@ -144,7 +144,8 @@ class Upstream:
         try:
             with Alarm(start) as alarm:
                 if upload is not None:
-                    rearm = asyncio.ensure_future(_rearm(alarm, upload.finished, first_byte))
+                    over = asyncio.get_running_loop().time() + total
+                    rearm = asyncio.ensure_future(_rearm(alarm, upload.finished, first_byte, over))
                 response = await self.engine.send(request)
         except TimeoutError:
             raise failures.UpstreamTimeout("The upstream did not answer in time.") from None
@@ -158,10 +159,10 @@ class Upstream:
         await self.engine.aclose()
 
 
-async def _rearm(alarm: Alarm, finished: asyncio.Event, first_byte: float) -> None:
-    """Count `first_byte` from the end of an upload, within the deadline that already runs."""
+async def _rearm(alarm: Alarm, finished: asyncio.Event, first_byte: float, over: float) -> None:
+    """Count `first_byte` from the end of an upload; on the loop's clock all is over at `over`."""
     await finished.wait()
-    alarm.move(min(alarm.when, asyncio.get_running_loop().time() + first_byte))
+    alarm.move(min(first_byte, over - asyncio.get_running_loop().time()))
 
 
 async def _checked(response: EngineResponse) -> Response:
