@@ -73,7 +73,7 @@ async def test_request_headers_keep_order_and_duplicates(engine: str) -> None:
         (b"if-match", b'W/"1"'),
     ]
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
-        await fetch(room, outbound(headers=given, authorization=b"Bearer token"))
+        await fetch(room, outbound(headers=given, authorization="Bearer token"))
         sent = [(name.lower(), value) for name, value in upstream.last.headers]
         assert _without(sent, b"connection", b"host", b"authorization") == given
         assert upstream.last.values(b"host") == [b"upstream.test"]
@@ -182,7 +182,7 @@ async def test_environment_proxies_are_not_read(engine: str, monkeypatch: pytest
             monkeypatch.setenv(name, proxy.origin)
             monkeypatch.setenv(name.lower(), proxy.origin)
         async with opened(engine, upstream.origin) as room:
-            await fetch(room, outbound(authorization=b"Bearer token"))
+            await fetch(room, outbound(authorization="Bearer token"))
         assert proxy.connections == 0
         assert len(upstream.requests) == 1
 
@@ -204,7 +204,7 @@ async def test_proxy_of_a_tls_upstream_sees_no_request(engine: str) -> None:
     async with fault_upstream(faults.reply(403)) as proxy:
         async with opened(engine, "https://upstream.test", proxy=proxy.origin) as room:
             with pytest.raises(failures.UpstreamUnreachable):
-                await fetch(room, outbound(b"/secret?sig=1", authorization=b"Bearer token"))
+                await fetch(room, outbound(b"/secret?sig=1", authorization="Bearer token"))
         assert proxy.last.method == b"CONNECT"
         assert proxy.last.target == b"upstream.test:443"
         assert b"sig" not in proxy.last.head

@@ -69,7 +69,7 @@ def deaf() -> Iterator[str]:
 async def _unreachable(engine: str, origin: str, **settings: Any) -> failures.UpstreamUnreachable:
     async with opened(engine, origin, **settings) as room:
         with pytest.raises(failures.UpstreamUnreachable) as caught:
-            await fetch(room, outbound(method="POST", body=b"x", authorization=b"Bearer secret"))
+            await fetch(room, outbound(method="POST", body=b"x", authorization="Bearer secret"))
     assert caught.value.retry_after == 1
     assert "secret" not in str(caught.value)
     return caught.value
@@ -121,7 +121,7 @@ async def test_configured_authority_is_trusted(engine: str, tmp_path: Path) -> N
         fault_upstream(tls=authority) as upstream,
         opened(engine, upstream.origin, ca_file=tmp_path / "ca.pem") as room,
     ):
-        assert (await fetch(room, outbound(authorization=b"Bearer secret")))[2] == b"hello"
+        assert (await fetch(room, outbound(authorization="Bearer secret")))[2] == b"hello"
 
 
 @both_engines

@@ -7,7 +7,7 @@ from tests.support import faults
 from tests.support.engines import both_engines, fetch, opened, outbound
 from tests.support.upstream import fault_upstream
 
-AUTHORIZATION = b"Bearer the-gateways-own-token"
+AUTHORIZATION = "Bearer the-gateways-own-token"
 ELSEWHERE = {
     "userinfo": "@{decoy}/x",
     "user and password": "x:y@{decoy}/x",
@@ -55,3 +55,24 @@ async def test_path_that_looks_like_an_origin_is_a_path(engine: str, form: str, 
             assert (await fetch(room, outbound(target, authorization=AUTHORIZATION)))[2] == b"here"
         assert upstream.last.target == (upstream.origin.encode() if proxied else b"") + target
         assert decoy.connections == 0
+
+
+@both_engines
+@pytest.mark.parametrize("length", [10, 299, 300, 301, 4_000])
+async def test_a_target_asked_for_again_is_the_same(engine: str, length: int) -> None:
+    """Whether its URL was kept or not: both times byte for byte."""
+    target = b"/" + b"x" * (length - 1)
+    async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
+        for _ in range(2):
+            await fetch(room, outbound(target))
+        assert [seen.target for seen in upstream.requests] == [target, target]
+
+
+@both_engines
+async def test_a_target_refused_is_refused_again(engine: str) -> None:
+    """What leads elsewhere does so each time it is asked for."""
+    async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
+        for _ in range(2):
+            with pytest.raises(failures.RequestInvalid):
+                await fetch(room, outbound(b"@elsewhere/x"))
+        assert upstream.requests == []

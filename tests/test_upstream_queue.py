@@ -70,6 +70,17 @@ async def test_a_full_queue_refuses_at_once() -> None:
     slots.check()
 
 
+async def test_a_free_slot_is_taken_at_once() -> None:
+    """As many as there are, and none that is handed to somebody who waits."""
+    slots = Slots(2, max_queued=1, wait=AGES)
+    assert slots.take_free()
+    assert slots.take_free()
+    assert not slots.take_free()
+    async with waiting(slots, 1):
+        slots.give_back()
+        assert not slots.take_free()
+
+
 async def test_no_queue() -> None:
     """With max_queued = 0 nothing waits."""
     slots = Slots(1, max_queued=0, wait=AGES)

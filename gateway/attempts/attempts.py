@@ -149,7 +149,7 @@ class Attempts:
             target=exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
             headers=self.sent(exchange, trip.span.headers),
             body=trip.body,
-            authorization=None if trip.token is None else b"Bearer " + trip.token.value.encode("ascii"),
+            authorization=None if trip.token is None else "Bearer " + trip.token.value,
         )
 
     async def _renewed(self, trip: RoundTrip, response: Response, downstream: AppSide, first: int) -> bool:

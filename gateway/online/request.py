@@ -61,7 +61,7 @@ class Reply(Protocol):
 class Send(Protocol):
     """The gateway's engine: sends a GET without a body."""
 
-    async def __call__(self, target: bytes, headers: RawHeaders, authorization: bytes | None) -> Reply:
+    async def __call__(self, target: bytes, headers: RawHeaders, authorization: str | None) -> Reply:
         """Send, and wait for the head. Raises GatewayError."""
 
 
@@ -88,7 +88,7 @@ async def _sent(way: Way, send: Send, token: str | None) -> Reply:
         (b"accept-encoding", b"identity"),
         (b"user-agent", f"adt-gateway/{__version__}".encode()),
     ]
-    return await send(TARGET.encode(), headers, None if token is None else f"Bearer {token}".encode())
+    return await send(TARGET.encode(), headers, None if token is None else f"Bearer {token}")
 
 
 async def _read(reply: Reply, seconds: float) -> Answer:

@@ -3,6 +3,7 @@
 | file | purpose |
 |---|---|
 | `round_trip.py` | slots and deadlines around an engine, the same for every engine |
+| `response.py` | a response whose head has arrived, as every engine gives it |
 | `slots.py` | how many round trips are under way, and how many wait |
 | `generations.py` | how long connections are used |
 | `pyreqwest_engine.py` | the default engine |
@@ -16,6 +17,7 @@
 """
 
 from gateway.upstream.open import open_upstream
-from gateway.upstream.round_trip import Deadlines, Engine, Outbound, Response, Upstream
+from gateway.upstream.response import Response
+from gateway.upstream.round_trip import Deadlines, Engine, Outbound, Upstream
 
 __all__ = ["Deadlines", "Engine", "Outbound", "Response", "Upstream", "open_upstream"]

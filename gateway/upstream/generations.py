@@ -52,8 +52,10 @@ class Generations(Generic[Client]):
         self._client = build()
         self.number = 0
         """Which client is in use. Whoever remembers the client itself keeps its connections open."""
-        self._used = False
-        self._retired = False
+        self.used = False
+        """Whether the client in use has had an answer, and so may keep a connection."""
+        self.retired = False
+        """Whether nobody may use it any more, and so `settled` is to be waited for."""
         self._due: Any = None
         self._renewing: asyncio.Task[None] | None = None
 
@@ -65,27 +67,22 @@ class Generations(Generic[Client]):
             self._due = timers.call_at(timers.time() + age, self._begin)
         return self._client
 
-    @property
-    def used(self) -> bool:
-        """Whether the client in use has had an answer, and so may keep a connection."""
-        return self._used
-
     def note_used(self, number: int) -> None:
         """The client of that number has had an answer."""
         if number == self.number:
-            self._used = True
+            self.used = True
 
     def retire(self, number: int) -> None:
         """Let no further request use that client: what one of its connections carries is in doubt."""
         if number == self.number:
-            self._retired = True
+            self.retired = True
 
     async def settled(self) -> None:
         """Wait for the successor of a client that was retired. Raises UpstreamUnreachable without one."""
-        if not self._retired:
+        if not self.retired:
             return
         await asyncio.shield(self._begin())
-        if self._retired:
+        if self.retired:
             raise failures.UpstreamUnreachable("No connection can be made ready.", retry_after=1)
 
     def _begin(self) -> asyncio.Task[None]:
@@ -99,7 +96,7 @@ class Generations(Generic[Client]):
         try:
             self._client = await asyncio.to_thread(self._build)
             self.number += 1
-            self._used = self._retired = False
+            self.used = self.retired = False
         except Exception as error:  # noqa: BLE001 - such as a CA file that is just being replaced
             _log.warning("upstream client not renewed", extra={"reason": str(error)})
         finally:

@@ -15,7 +15,8 @@ import httpcore
 
 from gateway import failures
 from gateway.upstream.httpx_wire import Wire
-from gateway.upstream.round_trip import EngineResponse, Outbound
+from gateway.upstream.response import Response
+from gateway.upstream.round_trip import Outbound, check_target
 
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
 _NO_RESPONSE = "without sending a response"
@@ -35,7 +36,7 @@ class HttpxEngine:
         self._proxy = _proxy(proxy) if proxy else None
         self._open: set[httpcore.AsyncConnectionPool] = set()
 
-    async def send(self, request: Outbound) -> EngineResponse:
+    async def send(self, request: Outbound) -> Response:
         """As `Engine.send`."""
         connection = _Trace()
         pool = self._pool()
@@ -68,10 +69,10 @@ class HttpxEngine:
         await pool.aclose()
 
     def _build(self, request: Outbound, connection: "_Trace") -> httpcore.Request:
-        request.check_target()
+        check_target(request.target)
         headers = [*request.headers, (b"connection", b"close")]
         if request.authorization is not None:
-            headers.append((b"authorization", request.authorization))
+            headers.append((b"authorization", request.authorization.encode("ascii")))
         if request.body is not None and not any(
             name in {b"content-length", b"transfer-encoding"} for name, _ in headers
         ):
@@ -114,32 +115,26 @@ class _Trace:
             self.sent = info["request"].method != b"CONNECT"
 
 
-class _HttpxStream:
-    __slots__ = ("_close", "_pieces", "_response", "headers", "status")
+class _HttpxStream(Response):
+    __slots__ = ("_close", "_response")
+
+    broken = _BROKEN
 
     def __init__(self, response: httpcore.Response, close: Callable[[], Awaitable[None]]) -> None:
-        self.status = response.status
-        self.headers = [(name.lower(), value) for name, value in response.headers]
+        pieces = response.aiter_stream()
+        headers = [(name.lower(), value) for name, value in response.headers]
+        super().__init__(response.status, headers, lambda: anext(pieces, None))
         self._response = response
         self._close = close
-        self._pieces = response.aiter_stream()
 
-    async def read(self) -> bytes | None:
-        try:
-            return await anext(self._pieces, None)
-        except _BROKEN as error:
-            raise failures.UpstreamConnectionLost(
-                "The upstream's connection broke inside the response body."
-            ) from error
-
-    async def aclose(self) -> None:
+    async def finish(self) -> None:
         try:
             await self._response.aclose()
         finally:
             await self._close()
 
     async def discard(self) -> None:
-        await self.aclose()
+        await self.finish()
 
 
 def _failure(error: Exception, *, sent: bool) -> failures.GatewayError:

@@ -1,75 +1,84 @@
 """A response as pyreqwest reads it: its head checked, its body piece by piece."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable
 
+from pyreqwest.client import Client
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as PyreqwestResponse
 
 from gateway import failures
 from gateway.exchange import RawHeaders
-from gateway.headers import first
+from gateway.upstream.generations import Generations
+from gateway.upstream.response import Response
 
 _WITHOUT_BODY = frozenset({204, 304})
 
-
-def raw_headers(response: PyreqwestResponse) -> RawHeaders:
-    """The header lines; raises ValueError for a value with bytes outside ASCII."""
-    return [(name.encode("ascii"), value.encode()) for name, value in response.headers.items()]
+Fields = dict[str, str | list[str]]
+"""Header values by name; a list where there are several lines of one name."""
 
 
-def announced(method: str, status: int, headers: RawHeaders) -> int | None:
+def header_fields(response: PyreqwestResponse) -> Fields:
+    """The header lines. Raises BadUpstreamResponse for a value with bytes outside ASCII."""
+    try:
+        # A third less than the lines one by one, each of which is asked for under a lock.
+        return response.headers.dict_multi_value()
+    except ValueError:
+        raise failures.BadUpstreamResponse(
+            "A response header has bytes outside ASCII.", inner="HeaderEncoding"
+        ) from None
+
+
+def raw_headers(fields: Fields) -> RawHeaders:
+    """The header lines as they came, but for those of one name, which pyreqwest puts together."""
+    try:
+        return [(name.encode(), value.encode()) for name, value in fields.items()]  # type: ignore[union-attr]
+    except AttributeError:
+        # A list has no `encode`; to look at each value would cost every response.
+        return [
+            (name.encode(), value.encode())
+            for name, values in fields.items()
+            for value in ([values] if isinstance(values, str) else values)
+        ]
+
+
+def announced(method: str, status: int, length: str | list[str] | None) -> int | None:
     """The body's length in bytes; None where only its end will tell (RFC 9112, section 6.3)."""
     if method == "HEAD" or status in _WITHOUT_BODY:
         return 0
-    length = first(headers, b"content-length")
     # An ambiguous response is refused before its body is read.
-    return int(length) if length is not None and length.isdigit() else None
+    return int(length) if isinstance(length, str) and length.isdigit() else None
 
 
-class PyreqwestStream:
+class PyreqwestStream(Response):
     """A response whose head has arrived; see `Response`."""
 
-    __slots__ = ("_body", "_left", "_request", "_retire", "headers", "status")
+    __slots__ = ("_clients", "_number", "_request")
+
+    broken = (PyreqwestError,)
 
     def __init__(
         self,
-        response: PyreqwestResponse,
-        headers: RawHeaders,
-        left: int | None,
+        method: str,
         request: StreamRequest,
-        retire: Callable[[], None],
+        response: PyreqwestResponse,
+        clients: Generations[Client],
+        number: int,
     ) -> None:
-        """`left` is from `announced`; `retire` takes the connection, with its client, out of use."""
-        self.status = response.status
-        self.headers = headers
-        self._body = response.body_reader
-        self._left = left
+        """`number` is that of the client among `clients` which sent the request."""
+        fields = header_fields(response)
+        status = response.status
+        left = announced(method, status, fields.get("content-length"))
+        super().__init__(status, raw_headers(fields), response.body_reader.read_chunk, left)
         self._request = request
-        self._retire = retire
+        self._clients = clients
+        self._number = number
 
-    async def read(self) -> bytes | None:
-        """As `Response.read`."""
-        if self._left == 0:
-            # Asking for the end would cost another trip through the engine's thread.
-            return None
-        try:
-            piece = await self._body.read_chunk()
-        except PyreqwestError as error:
-            raise failures.UpstreamConnectionLost(
-                "The upstream's connection broke inside the response body."
-            ) from error
-        if piece is None:
-            return None
-        if self._left is not None:
-            self._left -= len(piece)
-        return bytes(piece)
+    def finish(self) -> Awaitable[None]:
+        """As `Response.finish`."""
+        return self._request.__aexit__(None, None, None)
 
-    async def aclose(self) -> None:
-        """As `Response.aclose`."""
-        await self._request.__aexit__(None, None, None)
-
-    async def discard(self) -> None:
+    def discard(self) -> Awaitable[None]:
         """As `Response.discard`: a body that is there already would leave the connection in the pool."""
-        self._retire()
-        await self.aclose()
+        self._clients.retire(self._number)
+        return self.finish()

@@ -2,13 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from gateway import failures, headers
-from gateway.deadline import Alarm, within
+from gateway.deadline import Alarm
 from gateway.exchange import RawHeaders
+from gateway.upstream.response import Response
 from gateway.upstream.slots import Slots
 
 _STATUSES = range(200, 600)
@@ -43,7 +44,7 @@ class Outbound:
     target: bytes
     headers: RawHeaders
     body: bytes | Upload | None
-    authorization: bytes | None = None
+    authorization: str | None = None
     """Kept apart from the other headers: the engine adds it after it has checked the final origin."""
     leftover: asyncio.Future[None] | None = None
     """Set by an engine that cannot stop a request that was given up: done when it is over."""
@@ -53,36 +54,17 @@ class Outbound:
         """The body, where it is still coming."""
         return None if self.body is None or isinstance(self.body, bytes) else self.body
 
-    def check_target(self) -> None:
-        """Raise RequestInvalid unless the target is a path: put behind an origin, only that keeps the origin.
-
-        `http://origin:80` and `@elsewhere/` are a URL of elsewhere; a proxy is told both as one.
-        """
-        if not self.target.startswith(b"/"):
-            raise failures.RequestInvalid("The request target leads to another origin.")
-
     def __repr__(self) -> str:
         return f"Outbound({self.method}, {len(self.headers)} headers)"
 
 
-class Response(Protocol):
-    """A response whose head has arrived."""
+def check_target(target: bytes) -> None:
+    """Raise RequestInvalid unless the target is a path: put behind an origin, only that keeps the origin.
 
-    status: int
-    headers: RawHeaders
-
-    async def read(self) -> bytes | None:
-        """The next piece of the body, None at its proper end; raises UpstreamConnectionLost when cut."""
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it where the body was not read to its end; may be repeated."""
-
-
-class EngineResponse(Response, Protocol):
-    """A response as an engine hands it over, not judged yet."""
-
-    async def discard(self) -> None:
-        """Close, and let nobody use the connection again: what else it carries is in doubt."""
+    `http://origin:80` and `@elsewhere/` are a URL of elsewhere; a proxy is told both as one.
+    """
+    if not target.startswith(b"/"):
+        raise failures.RequestInvalid("The request target leads to another origin.")
 
 
 class Engine(Protocol):
@@ -90,7 +72,7 @@ class Engine(Protocol):
 
     name: str
 
-    async def send(self, request: Outbound) -> EngineResponse:
+    async def send(self, request: Outbound) -> Response:
         """Send and wait for the final response head.
 
         Raises UpstreamUnreachable only on evidence that nothing was sent; KeptConnectionLost only where a
@@ -109,7 +91,8 @@ class Upstream:
         """A streamed upload takes one of `uploads` as well: those that come slowly shall not hold all."""
         self.engine = engine
         self.slots = slots
-        self._uploads = uploads
+        self._for_any = (slots,)
+        self._for_uploads = (uploads, slots)
         self._deadlines = deadlines
 
     async def round_trip(
@@ -120,39 +103,45 @@ class Upstream:
         All of it takes at most `longest` seconds. Raises Overloaded when no slot became free,
         UpstreamTimeout, and what the engine raises.
         """
-        loop = asyncio.get_running_loop()
-        over = loop.time() + longest
-        held: list[Slots] = []
+        times = self._deadlines
+        upload = None if request.body is None else request.upload
+        wanted = self._for_any if upload is None else self._for_uploads
+        held = 0
         try:
-            for slots in (self.slots,) if request.upload is None else (self._uploads, self.slots):
-                await slots.take(over - loop.time())
-                held.append(slots)
-            response = await self._send(request, query=query, longest=over - loop.time())
+            for slots in wanted:
+                if not slots.take_free():
+                    longest -= await _waited(slots, longest)
+                held += 1
+            first_byte = times.query_first_byte if query else times.first_byte
+            try:
+                if upload is None:
+                    with Alarm(min(first_byte, times.head_total, longest)):
+                        response = await self.engine.send(request)
+                else:
+                    total = min(times.head_total, longest)
+                    response = await self._send_upload(request, upload.finished, first_byte, total)
+            except TimeoutError:
+                raise failures.UpstreamTimeout("The upstream did not answer in time.") from None
+            problem = headers.response_problem(response.headers)
+            if problem is not None or response.status not in _STATUSES:
+                await _refuse(response, problem)
         except BaseException:
-            for slots in held:
+            for slots in wanted[:held]:
                 slots.give_back(request.leftover)
             raise
-        return _Slotted(response, held, self._deadlines.read_idle)
+        response.hold(wanted, times.read_idle)
+        return response
 
-    async def _send(self, request: Outbound, *, query: bool, longest: float) -> Response:
-        times = self._deadlines
-        total = min(times.head_total, longest)
-        first_byte = times.query_first_byte if query else times.first_byte
-        upload = request.upload
-        start = total if upload else min(first_byte, total)
-        rearm = None
-        try:
-            with Alarm(start) as alarm:
-                if upload is not None:
-                    over = asyncio.get_running_loop().time() + total
-                    rearm = asyncio.ensure_future(_rearm(alarm, upload.finished, first_byte, over))
-                response = await self.engine.send(request)
-        except TimeoutError:
-            raise failures.UpstreamTimeout("The upstream did not answer in time.") from None
-        finally:
-            if rearm is not None:
+    async def _send_upload(
+        self, request: Outbound, finished: asyncio.Event, first_byte: float, total: float
+    ) -> Response:
+        over = asyncio.get_running_loop().time() + total
+        with Alarm(total) as alarm:
+            rearm = asyncio.ensure_future(_rearm(alarm, finished, first_byte, over))
+            try:
+                return await self.engine.send(request)
+            finally:
                 rearm.cancel()
-        return await _checked(response)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -165,43 +154,20 @@ async def _rearm(alarm: Alarm, finished: asyncio.Event, first_byte: float, over:
     alarm.move(min(first_byte, over - asyncio.get_running_loop().time()))
 
 
-async def _checked(response: EngineResponse) -> Response:
-    problem = headers.response_problem(response.headers)
-    if problem is None and response.status not in _STATUSES:
-        problem = "a status outside 200 to 599"
-    if problem is None:
-        return response
+async def _waited(slots: Slots, longest: float) -> float:
+    """Take a slot where none is free; the seconds that took."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await slots.take(longest)
+    return loop.time() - began
+
+
+async def _refuse(response: Response, problem: str | None) -> NoReturn:
+    """Close, and say what is wrong: by default, that the status is none that can be relayed."""
     if headers.framing_problem(response.headers) is None and response.status in _STATUSES_WITH_AN_END:
-        await response.aclose()
+        await response.finish()
     else:
         await response.discard()
-    raise failures.BadUpstreamResponse(f"The upstream's response is ambiguous: {problem}.")
-
-
-class _Slotted:
-    """A response that frees its slots when it is closed, and that does not wait for ever for a piece."""
-
-    __slots__ = ("_idle", "_response", "_slots", "headers", "status")
-
-    def __init__(self, response: Response, slots: Sequence[Slots], idle: float) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self._response = response
-        self._slots = slots
-        self._idle = idle
-
-    async def read(self) -> bytes | None:
-        try:
-            return await within(self._idle, self._response.read())
-        except TimeoutError:
-            raise failures.UpstreamTimeout("The upstream stopped sending its response.") from None
-
-    async def aclose(self) -> None:
-        held, self._slots = self._slots, ()
-        if not held:
-            return
-        try:
-            await self._response.aclose()
-        finally:
-            for slots in held:
-                slots.give_back()
+    raise failures.BadUpstreamResponse(
+        f"The upstream's response is ambiguous: {problem or 'a status outside 200 to 599'}."
+    )

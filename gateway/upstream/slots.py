@@ -37,20 +37,26 @@ class Slots:
 
     def check(self) -> None:
         """Raise Overloaded where a request that came now would be refused; `take` alone decides."""
-        if self.full:
+        if not self._free and self.full:
             raise failures.Overloaded(
                 f"{self._what} is in use, and no more requests may wait for one "
                 "(upstream.max_connections, upstream.max_queued).",
                 retry_after=_AGAIN_AFTER,
             )
 
+    def take_free(self) -> bool:
+        """Take a slot, where one is free."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self, longest: float = math.inf) -> None:
         """Take a slot, in the order of arrival. Raises Overloaded: at once, or after `wait` seconds.
 
         A request that has less time waits at most `longest` seconds.
         """
-        if self._free:
-            self._free -= 1
+        if self.take_free():
             return
         self.check()
         loop = asyncio.get_running_loop()

@@ -33,7 +33,7 @@ def outbound(
     *,
     headers: RawHeaders | None = None,
     body: "bytes | Upload | None" = None,
-    authorization: bytes | None = None,
+    authorization: str | None = None,
 ) -> Outbound:
     """A request with a Host and, unless they are given, the fields that an engine may add by itself."""
     pairs = headers if headers is not None else [(b"accept", b"*/*"), (b"user-agent", b"test")]

@@ -144,7 +144,7 @@ class Checkup:
         """Through the engine that `serve` would use, with its own idea of which certificate is good."""
         upstream = open_upstream(self._settings.upstream, origin=self._way.origin.text, version=__version__)
 
-        async def send(target: bytes, headers: RawHeaders, authorization: bytes | None) -> Reply:
+        async def send(target: bytes, headers: RawHeaders, authorization: str | None) -> Reply:
             return await upstream.round_trip(
                 Outbound("GET", target, headers, None, authorization=authorization)
             )
