@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
 from gateway import failures, headers
 from gateway.attempts.again import STALE, TOKEN, Repeat, repeat_after
@@ -22,6 +23,9 @@ from gateway.resilience import Retries
 from gateway.spans import ServerSpan
 from gateway.tokens import Token, Tokens, claims_asked_for
 from gateway.upstream import Outbound, Response, Upstream
+
+_REFUSED: Final = int(HTTPStatus.UNAUTHORIZED)
+"""A member of an enumeration takes as long to look up as a function takes to be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,13 @@ class Attempts:
         first = len(exchange.attempts)
         repeat: Repeat | None = None
         while True:
-            token, entry = await self._ready(downstream, turn, repeat)
+            token, entry = await self._ready(exchange, downstream, turn, repeat)
             trip = self._begin(exchange, span, token, body, entry)
             if repeat is not None:
                 self.told.metrics.retried(repeat.reason)
             try:
-                trip.answered(response := await self._send(trip, downstream, repeat))
-                renewed = await self._renewed(trip, response, downstream, first)
+                trip.answered(await self._send(trip, downstream, repeat))
+                renewed = trip.status == _REFUSED and await self._renewed(trip, downstream, first)
             except BaseException as error:
                 await trip.__aexit__(type(error), downstream.failure or error, None)
                 if downstream.failure is not None:
@@ -95,17 +99,19 @@ class Attempts:
         return None if self.tokens is None else await downstream.race(self.tokens.current(), unsent=True)
 
     async def _ready(
-        self, downstream: AppSide, turn: Turn | None, repeat: Repeat | None
+        self, exchange: Exchange, downstream: AppSide, turn: Turn | None, repeat: Repeat | None
     ) -> tuple[Token | None, int]:
         """The token and the circuit's entry for an attempt whose turn it is.
 
         What stands in the way of a repeat is no answer to the request: then the failure before it is.
         """
         try:
-            token = await self.token(downstream)
             if turn is not None:
+                # Without a token it must not stand in the queue, and the wait may be long.
+                await self.token(downstream)
                 await turn()
-                # The wait may have been long; what is valid now costs nothing to ask for.
+            token = self.tokens.at_hand() if self.tokens is not None else None
+            if token is None or exchange.client_left:
                 token = await self.token(downstream)
             if repeat is not None:
                 _check_time(repeat)
@@ -130,9 +136,16 @@ class Attempts:
         return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, body, self.told, entry)
 
     async def _send(self, trip: RoundTrip, downstream: AppSide, repeat: Repeat | None) -> Response:
-        exchange = trip.exchange
+        exchange, token = trip.exchange, trip.token
+        request = Outbound(
+            exchange.method,
+            exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
+            self.sent(exchange, trip.span.headers),
+            trip.body,
+            None if token is None else "Bearer " + token.value,
+        )
         call = self.upstream.round_trip(
-            self._outbound(trip),
+            request,
             query=exchange.route.template == "/query",
             longest=math.inf if repeat is None else repeat.left,
         )
@@ -142,23 +155,13 @@ class Attempts:
         finally:
             exchange.upstream_wait += time.perf_counter() - began - (exchange.app_wait - waited)
 
-    def _outbound(self, trip: RoundTrip) -> Outbound:
-        exchange = trip.exchange
-        return Outbound(
-            method=exchange.method,
-            target=exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
-            headers=self.sent(exchange, trip.span.headers),
-            body=trip.body,
-            authorization=None if trip.token is None else "Bearer " + trip.token.value,
-        )
-
-    async def _renewed(self, trip: RoundTrip, response: Response, downstream: AppSide, first: int) -> bool:
-        """Whether to send the request again, with the token that replaced the one that was refused."""
-        if response.status != HTTPStatus.UNAUTHORIZED or self.tokens is None or trip.token is None:
+    async def _renewed(self, trip: RoundTrip, downstream: AppSide, first: int) -> bool:
+        """Whether to send a request that was refused again, with the token that replaced the refused one."""
+        if self.tokens is None or trip.token is None:
             return False
-        if any(attempt.status == HTTPStatus.UNAUTHORIZED for attempt in trip.exchange.attempts[first:-1]):
+        if any(attempt.status == _REFUSED for attempt in trip.exchange.attempts[first:-1]):
             return False
-        claims = claims_asked_for(response.headers)
+        claims = claims_asked_for(trip.headers)
         renewed = await downstream.race(self.tokens.replace(trip.token, claims=claims))
         return renewed is not None and not isinstance(trip.body, Upload)
 

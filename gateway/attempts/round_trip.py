@@ -42,42 +42,40 @@ class RoundTrip:
     entry: int
     """What the circuit gave for this attempt."""
     response: Response | None = None
+    """None until its head is here."""
+    status: int = field(init=False, repr=False)
+    """The response's status; not before its head is here."""
+    headers: RawHeaders = field(init=False, repr=False)
+    """The response's headers; as `status`."""
 
     observed = False
     """The ledger has not been told of the answer yet."""
 
-    @property
-    def status(self) -> int:
-        """The response's status."""
-        return self._begun().status
-
-    @property
-    def headers(self) -> RawHeaders:
-        """The response's headers."""
-        return self._begun().headers
-
     async def read(self) -> bytes | None:
         """The next piece of the response's body; the time counts as the upstream's."""
+        response = self.response
+        if response is None:
+            raise RuntimeError("the round trip has no response yet")
+        if response.left == 0:
+            return None
         began = time.perf_counter()
         try:
-            return await self._begun().read()
+            return await response.read()
         finally:
             self.exchange.upstream_wait += time.perf_counter() - began
 
     def answered(self, response: Response) -> None:
         """The head of the response is here."""
-        self.response, attempt = response, self.attempt
-        attempt.status = response.status
-        if response.status >= 400:  # noqa: PLR2004 - semantic conventions: 4xx and 5xx are errors of a client span
-            attempt.error_type = str(response.status)
+        attempt = self.attempt
+        self.response = response
+        self.status = attempt.status = status = response.status
+        self.headers = response.headers
+        if status >= 400:  # noqa: PLR2004 - semantic conventions: 4xx and 5xx are errors of a client span
+            attempt.error_type = str(status)
         request_id = headers.first(response.headers, b"x-ms-request-id")
-        attempt.request_id = request_id.decode("latin-1") if request_id is not None else None
-        self.told.circuit.answered(self.entry, response.status)
-
-    def _begun(self) -> Response:
-        if self.response is None:
-            raise RuntimeError("the round trip has no response yet")
-        return self.response
+        if request_id is not None:
+            attempt.request_id = request_id.decode("latin-1")
+        self.told.circuit.answered(self.entry, status)
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,27 +83,32 @@ class RoundTrip:
     async def __aexit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        attempt = self.attempt
-        if isinstance(error, failures.GatewayError):
-            attempt.error_type = error.code
-            attempt.sent = not isinstance(error, UNSENT)
-        elif error is not None:
-            attempt.cancelled = isinstance(
-                error, failures.ClientLeft | failures.ResponseCut | asyncio.CancelledError
-            )
-            attempt.error_type = None if attempt.cancelled else type(error).__name__
+        if error is not None:
+            self._failed(error)
         try:
             if self.response is not None:
                 await self.response.aclose()
         finally:
+            attempt, exchange, told = self.attempt, self.exchange, self.told
             attempt.finished = time.perf_counter()
-            self.span.end(self.exchange, attempt)
-            told = self.told
-            told.metrics.attempt_finished(self.exchange, attempt)
+            self.span.end(exchange, attempt)
+            told.metrics.attempt_finished(exchange, attempt)
             told.recent.attempt_finished(attempt)
-            told.circuit.ended(self.entry, attempt, excused=self._waited_for_the_app(error))
+            excused = error is not None and self._waited_for_the_app(error)
+            told.circuit.ended(self.entry, attempt, excused=excused)
 
-    def _waited_for_the_app(self, error: BaseException | None) -> bool:
+    def _failed(self, error: BaseException) -> None:
+        attempt = self.attempt
+        if isinstance(error, failures.GatewayError):
+            attempt.error_type = error.code
+            attempt.sent = not isinstance(error, UNSENT)
+            return
+        attempt.cancelled = isinstance(
+            error, failures.ClientLeft | failures.ResponseCut | asyncio.CancelledError
+        )
+        attempt.error_type = None if attempt.cancelled else type(error).__name__
+
+    def _waited_for_the_app(self, error: BaseException) -> bool:
         """Whether the time was over before the app had sent the body."""
         if not isinstance(error, failures.UpstreamTimeout) or not isinstance(self.body, Upload):
             return False

@@ -1,5 +1,6 @@
 """The state machine that always has a valid token, or knows why not and when it tries again.
 
+    at_hand()   the token, where there is one
     current()   the token; waits only where there is none and a fetch is under way
     replace()   after a 401: another token than the one that was refused, if one can be had
     timer       asks for the successor ahead of expiry, and again after a failure
@@ -89,10 +90,12 @@ class Tokens:
 
     async def current(self) -> Token:
         """The token to send; raises `TokenUnavailable` at once while the source is being backed off from."""
+        return self.at_hand() or await self._next_token()
+
+    def at_hand(self) -> Token | None:
+        """The token to send, where nothing has to be waited for to have it."""
         token = self._token
-        if token is not None and self._now() < token.usable_until:
-            return token
-        return await self._next_token()
+        return token if token is not None and self._now() < token.usable_until else None
 
     async def replace(self, used: Token, *, claims: str | None = None) -> Token | None:
         """Another token than `used`, which the upstream refused with 401; None where none can be had.
@@ -124,11 +127,11 @@ class Tokens:
     @property
     def ready(self) -> bool:
         """Whether a valid token is at hand."""
-        return self._valid() is not None
+        return self.at_hand() is not None
 
     def state(self) -> TokenState:
         """A snapshot for readiness and the status page."""
-        token, last, now = self._valid(), self._last, self._now()
+        token, last, now = self.at_hand(), self._last, self._now()
         finite = token is not None and token.expires_at < math.inf
         return TokenState(
             source=self._source.name,
@@ -143,16 +146,12 @@ class Tokens:
             next_try_in=max(0.0, self._due - now) if math.isfinite(self._due) else None,
         )
 
-    def _valid(self) -> Token | None:
-        token = self._token
-        return token if token is not None and self._now() < token.usable_until else None
-
     def _other_than(self, used: Token) -> Token | None:
-        token = self._valid()
+        token = self.at_hand()
         return token if token is not None and token.value != used.value else None
 
     async def _next_token(self) -> Token:
-        while (token := self._valid()) is None:
+        while (token := self.at_hand()) is None:
             if self._flight is None and (self._closed or self._backing_off()):
                 raise self._unavailable()
             await asyncio.wait((self._fly(),))

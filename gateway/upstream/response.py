@@ -13,7 +13,7 @@ from gateway.upstream.slots import Slots
 class Response(ABC):
     """Reads its body with a deadline for each piece; frees the slots it holds once it is closed."""
 
-    __slots__ = ("_held", "_idle", "_left", "_next", "headers", "status")
+    __slots__ = ("_held", "_idle", "_next", "headers", "left", "status")
 
     broken: ClassVar[tuple[type[Exception], ...]]
     """What the engine raises where the body breaks off."""
@@ -25,14 +25,12 @@ class Response(ABC):
         next_piece: Callable[[], Awaitable[Any]],
         left: int | None = None,
     ) -> None:
-        """`next_piece` gives what `bytes` takes, or None at the end.
-
-        `left` is how many bytes the body has, where that is certain before its end.
-        """
+        """`next_piece` gives what `bytes` takes, or None at the end."""
         self.status = status
         self.headers = headers
         self._next = next_piece
-        self._left = left
+        self.left = left
+        """How many bytes of the body are to come; None where only its end will tell."""
         self._held: Sequence[Slots] = ()
 
     def hold(self, slots: Sequence[Slots], idle: float) -> None:
@@ -45,7 +43,7 @@ class Response(ABC):
 
         Raises UpstreamConnectionLost when cut, and UpstreamTimeout.
         """
-        left = self._left
+        left = self.left
         if left == 0:
             # Asking for the end would cost another trip through the engine.
             return None
@@ -60,7 +58,7 @@ class Response(ABC):
         if piece is None:
             return None
         if left is not None:
-            self._left = left - len(piece)
+            self.left = left - len(piece)
         return bytes(piece)
 
     async def aclose(self) -> None:
