@@ -5,7 +5,7 @@ at the gateway (RFC 9110, section 7.6.1). The app's own hop-by-hop and credentia
 the gateway's are added after, so that no `Connection: authorization` can take ours away.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
@@ -39,6 +39,8 @@ _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"
 _PLAIN_NAMES = TOKEN_BYTES.replace(b"_", b"")
 _PLAIN_VALUES = bytes({0x09, *range(0x20, 0x7F)})
 _IN_QUESTION = frozenset({b"", b"content-length", b"transfer-encoding"})
+_BAD_NAME = "a header name is not a token"
+_BAD_VALUE = "a header value has a control character"
 _OTHER_CODING = "a Transfer-Encoding other than one chunked"
 _OTHER_LENGTH = "more than one Content-Length, or one that is not a number"
 _OUR_VIA = (b"via", VIA)
@@ -72,9 +74,10 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
         return None
     values = [value for _, value in headers]
     every_name, every_value = b"".join(fields), b"".join(values)
-    found = _malformed(fields, every_name, every_value)
-    if found is not None:
-        return found
+    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
+        return _BAD_NAME
+    if every_value.translate(None, VALUE_BYTES):
+        return _BAD_VALUE
     if b"_" in every_name:
         for name in fields:
             if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
@@ -86,14 +89,6 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
         if names.count(name) > 1:
             return f"more than one {name.decode()} header"
     return _framing_in_doubt(fields)
-
-
-def _malformed(fields: Container[bytes], every_name: bytes, every_value: bytes) -> str | None:
-    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
-        return "a header name is not a token"
-    if every_value.translate(None, VALUE_BYTES):
-        return "a header value has a control character"
-    return None
 
 
 def _framing_in_doubt(fields: Mapping[bytes, bytes]) -> str | None:
@@ -210,9 +205,10 @@ def framing_problem(headers: RawHeaders) -> str | None:
 
 def _end_in_doubt(headers: RawHeaders, every_name: bytes, every_value: bytes) -> str | None:
     fields = dict(headers)
-    found = _malformed(fields, every_name, every_value)
-    if found is not None:
-        return found
+    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
+        return _BAD_NAME
+    if every_value.translate(None, VALUE_BYTES):
+        return _BAD_VALUE
     length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if length is not None and coding is not None:
         return "both Content-Length and Transfer-Encoding"
