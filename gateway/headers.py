@@ -32,12 +32,12 @@ _ALWAYS_END_TO_END = frozenset({b"", b"content-length", b"content-type"})
 _ENDS_HERE = HOP_BY_HOP | TRACE | {b"host", b"expect", b"via", b"http2-settings"}
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 """What a name in lower case is made of (RFC 9110, section 5.6.2)."""
-VALUE_BYTES = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
+_PLAIN_VALUES = bytes({0x09, *range(0x20, 0x7F)})
+VALUE_BYTES = _PLAIN_VALUES + bytes(range(0x80, 0x100))
 """What a value is made of (RFC 9110, section 5.5)."""
 _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _ENDS_HERE
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization")
 _PLAIN_NAMES = TOKEN_BYTES.replace(b"_", b"")
-_PLAIN_VALUES = bytes({0x09, *range(0x20, 0x7F)})
 _IN_QUESTION = frozenset({b"", b"content-length", b"transfer-encoding"})
 _BAD_NAME = "a header name is not a token"
 _BAD_VALUE = "a header value has a control character"
