@@ -193,7 +193,8 @@ def _admin_config(gateway: Gateway, limits: Limits) -> uvicorn.Config:
 def _data_config(gateway: Gateway, settings: Settings, tls: ListenerTls | None) -> uvicorn.Config:
     limits = settings.limits
     return _config(
-        gateway.data_app,
+        # What Starlette's own call would look up for each request, in a coroutine more.
+        gateway.data_app.middleware_stack or gateway.data_app,
         http=bounded_protocol(limits, room(settings)),
         timeout_keep_alive=max(1, round(limits.keep_alive)),
         timeout_graceful_shutdown=max(1, round(limits.drain_timeout - limits.drain_delay)),
