@@ -73,20 +73,23 @@ def http_scope(
 
 def read_exchange(scope: Scope) -> Exchange:
     """The record of a request that has just arrived."""
-    raw: RawHeaders = list(scope["headers"])
+    headers: RawHeaders = list(scope["headers"])
+    client = scope["client"]
     exchange = Exchange(
         method=scope["method"],
         raw_path=scope["raw_path"],
         query=scope["query_string"],
-        headers=raw,
+        headers=headers,
         scheme=scope["scheme"],
         http_version=scope["http_version"],
-        client=scope["client"][0] if scope["client"] else None,
+        client=client[0] if client else None,
         peer=scope[CONNECTION].peer,
         started=time.perf_counter(),
         started_ns=time.time_ns(),
     )
-    exchange.host = exchange.header(b"host") or b""
-    request_id = exchange.header(b"x-ms-client-request-id")
-    exchange.client_request_id = request_id.decode("latin-1") if request_id is not None else None
+    fields = exchange.fields
+    exchange.host = fields.get(b"host", b"")
+    request_id = fields.get(b"x-ms-client-request-id")
+    if request_id is not None:
+        exchange.client_request_id = request_id.decode("latin-1")
     return exchange

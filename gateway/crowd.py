@@ -16,7 +16,6 @@ from typing import Any
 
 from gateway import failures
 from gateway.config import Limits, Settings
-from gateway.cycle import Cycle
 from gateway.handshakes import Counted
 from gateway.protocol import StrictProtocol
 
@@ -187,17 +186,15 @@ class BoundedProtocol(StrictProtocol, Counted):
         self.connections.discard(self)
         self.transport.abort()
 
-    def _rest(self) -> None:
-        super()._rest()
+    def _ends(self) -> None:
         self.crowd.end(self)
 
     def _drop(self) -> None:
         super()._drop()
         self.crowd.close(self)
 
-    def _serve(self, cycle: Cycle) -> None:
+    def _begins(self) -> None:
         self.crowd.begin(self)
-        super()._serve(cycle)
 
 
 def _queued(transport: asyncio.Transport) -> int:

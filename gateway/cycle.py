@@ -117,8 +117,8 @@ class Cycle:
     def tell(self) -> None:
         """Have `receive` look again."""
         self._news = True
-        told, self._told = self._told, None
-        if told is not None:
+        if self._told is not None:
+            told, self._told = self._told, None
             told.set()
 
     async def send(self, message: ASGISendEvent) -> None:

@@ -19,6 +19,11 @@ REPEATED = frozenset(
 )  # fmt: skip
 """Names of which lines are kept."""
 
+# Whatever may not be there becomes 0. Told what to delete instead, `translate` makes a table of it each time,
+# for 1,100 instructions.
+_NAME = bytes(byte if byte in TOKEN_BYTES else 0 for byte in bytes(range(256)).lower())
+_VALUE = bytes(byte if byte in VALUE_BYTES else 0 for byte in range(256))
+
 
 class FieldLines(dict[bytes, tuple[bytes, bytes]]):
     """Name in lower case and value, without white space around it, of a line without its CR LF."""
@@ -26,11 +31,11 @@ class FieldLines(dict[bytes, tuple[bytes, bytes]]):
     def __missing__(self, line: bytes) -> tuple[bytes, bytes]:
         """Judge the line. Raises RequestInvalid."""
         name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or not name or name.translate(None, TOKEN_BYTES):
+        name = name.translate(_NAME)
+        if not colon or not name or 0 in name:
             raise _invalid("a header line is not a name, a colon and a value")
         value = value.strip(b" \t")
-        if value.translate(None, VALUE_BYTES):
+        if 0 in value.translate(_VALUE):
             raise _invalid("a header value has a control character")
         field = name, value
         if name in REPEATED and len(line) <= LINE_BYTES:

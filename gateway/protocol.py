@@ -99,7 +99,7 @@ class StrictProtocol(Awaiting):
         reader = self._reader
         if reader.method == "CONNECT":
             raise failures.MethodNotAllowed("CONNECT is not forwarded.")
-        if len(self.pipeline) >= _PIPELINE:
+        if self.pipeline and len(self.pipeline) >= _PIPELINE:
             raise failures.RequestInvalid(f"More than {_PIPELINE} requests wait on this connection.")
         if not reader.target.startswith(b"/") or reader.target.startswith(b"//"):
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
@@ -143,6 +143,7 @@ class StrictProtocol(Awaiting):
         if not self.cycle.more_body:
             self.cycle = None  # type: ignore[assignment]
         self._await_request()
+        self._ends()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -213,6 +214,13 @@ class StrictProtocol(Awaiting):
             self.pipeline.appendleft(cycle)
 
     def _serve(self, cycle: Cycle) -> None:
+        self._begins()
         task = self.loop.create_task(cycle.run(self.app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _begins(self) -> None:
+        """Be told that a request is under way."""
+
+    def _ends(self) -> None:
+        """Be told that none is, and none waits."""

@@ -128,8 +128,10 @@ class RequestReader:
         return failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
 
     def _head_ends(self, sink: Sink) -> None:
-        if not _NOTED.isdisjoint(dict(self.headers)):
-            self._note()
+        for name, _ in self.headers:
+            if name in _NOTED:
+                self._note()
+                break
         if self.version == "1.0":
             self.last, self.expects_continue = True, False
         sink.on_head()

@@ -50,3 +50,17 @@ def test_no_field(line: bytes) -> None:
     """A name, a colon directly behind it and a value without control characters, or a refusal."""
     with pytest.raises(failures.RequestInvalid):
         FieldLines()[line]
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte(byte: int) -> None:
+    """Each byte of a name and of a value is judged as RFC 9110 has it, section 5.5 and 5.6.2."""
+    letter = bytes([byte])
+    token = letter.isalnum() or byte in b"!#$%&'*+-.^_`|~"
+    text = (byte >= 0x20 and byte != 0x7F) or byte == 0x09
+    for line, valid in [(b"a" + letter + b"a:b", token or letter == b":"), (b"a:b" + letter + b"b", text)]:
+        if valid:
+            assert FieldLines()[line][0] in {b"a", b"a" + letter.lower() + b"a"}
+        else:
+            with pytest.raises(failures.RequestInvalid):
+                FieldLines()[line]
