@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.spans.attributes import TEXT_LENGTH, Origin, client_start, redacted, server_start
+from gateway.spans.attributes import TEXT_LENGTH, Attributes, Origin, client, redacted, server
 from tests.support.tracing import an_attempt, an_exchange
 
 
@@ -45,17 +45,43 @@ def test_an_origin_is_scheme_host_and_port(url: str, origin: Origin) -> None:
     assert Origin.of(url) == origin
 
 
-@given(st.binary(), st.binary(), st.binary(), st.text(), st.binary())
+@given(st.binary(), st.binary(), st.binary(), st.text(), st.binary(), st.sampled_from([1, 400, 9_000]))
 def test_any_bytes_make_attributes_that_can_be_exported(
-    path: bytes, query: bytes, host: bytes, method: str, agent: bytes
+    path: bytes, query: bytes, host: bytes, method: str, agent: bytes, times: int
 ) -> None:
     """Nothing raises, every text is valid UTF-8 and bounded: one bad value would lose its whole batch."""
     exchange = replace(
-        an_exchange(), raw_path=path, query=query, host=host, method=method, headers=[(b"user-agent", agent)]
+        an_exchange(),
+        raw_path=path * times,
+        query=query * times,
+        host=host,
+        method=method,
+        headers=[(b"user-agent", agent * times)],
     )
     origin = Origin.of("https://x.example")
-    made = server_start(exchange) | client_start(exchange, an_attempt(exchange), origin)
+    made: Attributes = {}
+    for told, usual, _ in (server(exchange), client(exchange, an_attempt(exchange), origin)):
+        for tell, said in told:
+            made |= tell(*said)
+            assert max(len(value) for value in said if isinstance(value, bytes)) <= (512 if usual else 8_192)
     for value in made.values():
         if isinstance(value, str):
             assert len(value) <= TEXT_LENGTH
             value.encode("utf-8")
+
+
+@pytest.mark.parametrize("path", [b"/x", b"/\xff", "/\u20ac".encode(), b"/\xf0\x9f"])
+def test_a_long_value_is_cut_as_if_it_were_whole(path: bytes) -> None:
+    """What waits for its export is cut before it is text, and the text is the same."""
+    exchange = replace(an_exchange(), raw_path=path * 10_000)
+    made: Attributes = {}
+    for tell, said in server(exchange)[0]:
+        made |= tell(*said)
+    assert made["url.path"] == exchange.raw_path.decode("utf-8", "backslashreplace")[:TEXT_LENGTH]
+
+
+def test_a_secret_of_the_query_does_not_wait_for_the_export() -> None:
+    """Neither the queue nor what the encoder keeps ever holds it."""
+    exchange = an_exchange()
+    assert b"secret" in exchange.query
+    assert "secret" not in repr(client(exchange, an_attempt(exchange), Origin.of("https://x.example")))

@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from gateway.config import Tracing
-from gateway.spans import Spans
+from gateway.spans.sampling import Sampling
 from tests.support.otlp import OtlpReceiver, otlp_receiver
 from tests.support.tracing import (
     CALLER,
     SERVER_NAME,
     TRACE,
-    UPSTREAM,
     an_exchange,
     from_caller,
     spans_to,
@@ -108,21 +109,6 @@ async def test_with_tracing_off_an_invalid_context_is_replaced_by_an_unsampled_o
     assert trace.response_header == sent[0][1]
 
 
-class Counting(IdGenerator):
-    """Trace ids from a list; span ids count up."""
-
-    def __init__(self, trace_ids: list[int]) -> None:
-        self._trace_ids = iter(trace_ids)
-        self._span_id = 0
-
-    def generate_trace_id(self) -> int:
-        return next(self._trace_ids)
-
-    def generate_span_id(self) -> int:
-        self._span_id += 1
-        return self._span_id
-
-
 @pytest.mark.parametrize("trust", ["continue", "restart"])
 @pytest.mark.parametrize(
     ("honour", "flags", "sampled"),
@@ -147,17 +133,12 @@ async def test_the_callers_flag_or_the_ratio_decides(  # one case per row of the
     assert bool(receiver.spans) is sampled
 
 
-async def test_the_ratio_is_decided_by_the_trace_id(receiver: OtlpReceiver) -> None:
-    """`sample_ratio` keeps the low part of the id space, so every hop decides alike."""
-    low, high = 1, 2**64 - 1
-    settings = Tracing(sample_ratio=0.5, endpoint=receiver.url)
-    spans = Spans.create(settings, {}, upstream=UPSTREAM, version="1", ids=Counting([low, high]))
-    exchanges = [an_exchange(), an_exchange()]
-    for exchange in exchanges:
-        tell(spans, exchange, 200)
-    await spans.shutdown(10)
-    assert [exchange.trace.sampled for exchange in exchanges] == [True, False]
-    assert {span.trace_id for span in receiver.spans} == {f"{low:032x}"}
+@given(st.floats(0, 1), st.integers(1, 2**128 - 1))
+def test_the_ratio_is_decided_by_the_trace_id(ratio: float, trace_id: int) -> None:
+    """As the SDK decides by its low half, so that every hop decides alike."""
+    sampling = Sampling.of(Tracing(sample_ratio=ratio), {})
+    decided = TraceIdRatioBased(ratio).should_sample(None, trace_id, "a").decision
+    assert sampling.samples(trace_id) is (decided is Decision.RECORD_AND_SAMPLE)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,34 @@
 """The bytes of a batch of spans are those that the SDK would have written."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    Link,
+    NoOpTracer,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
+from gateway.config import Tracing
+from gateway.exchange import Attempt, Exchange, Route, TraceIds
+from gateway.spans import Spans
+from gateway.spans.attributes import Origin
 from gateway.spans.encoding import encode
-from gateway.spans.lean import LeanSpan, LeanTracer, Place
+from gateway.spans.lean import LeanSpan, Recorder
+from gateway.spans.sampling import Sampling
+from tests.support.tracing import CALLER, STARTED_NS, TRACE, from_caller
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
@@ -77,43 +93,70 @@ def test_the_same_bytes_as_the_sdk(spans: list[ReadableSpan]) -> None:
     assert encode(spans) == encode_spans(spans).SerializePartialToString()
 
 
-class Kept:
-    """Where lean spans go that have ended."""
-
-    def __init__(self) -> None:
-        self.spans: list[LeanSpan] = []
-
-    def take(self, span: LeanSpan) -> None:
-        self.spans.append(span)
+SHORT = st.binary(max_size=40)
+BYTES = SHORT | SHORT.map(lambda value: value * 60)
+WORDS = st.sampled_from(["", "a", "GET", "502", "unmatched", "\ud800", "\N{EURO SIGN}" * 3_000]) | st.text()
+LABELS = st.sampled_from(["", "a", "unmatched", "/jobs/imports/{id}"])
+READINGS = st.floats(100, 1e6)
+CALLERS = st.none() | st.sampled_from([b"", b"a=1", b"a@b=1 , c=2"])
 
 
-@given(
-    st.lists(
-        st.tuples(
-            TEXTS, st.sampled_from(SpanKind), CONTEXTS, st.none() | CONTEXTS, TIMES, TIMES, st.booleans()
-        ),
-        max_size=3,
-    ),
-    st.dictionaries(TEXTS.filter(bool), SCALARS, max_size=4),
-    st.lists(st.builds(Link, CONTEXTS), max_size=2),
+@st.composite
+def exchanges(draw: st.DrawFn) -> Exchange:
+    """Whatever may come: a caller's trace or none, any bytes, any end."""
+    headers = [(b"user-agent", draw(BYTES))] if draw(st.booleans()) else []
+    if (state := draw(CALLERS)) is not None:
+        headers += from_caller(draw(st.sampled_from(["01", "03"])), tracestate=state)
+    return Exchange(
+        method=draw(WORDS),
+        raw_path=draw(BYTES),
+        query=draw(BYTES),
+        headers=headers,
+        client=draw(st.none() | st.just("127.0.0.1")),
+        host=draw(BYTES),
+        started=100.0,
+        started_ns=draw(st.sampled_from([0, STARTED_NS])),
+        route=Route(draw(LABELS), draw(st.none() | LABELS), draw(st.none() | WORDS)),
+        job_id=draw(st.none() | WORDS),
+        status=draw(st.none() | st.integers(100, 599)),
+        error_type=draw(st.none() | WORDS),
+        read_result=draw(st.none() | LABELS),
+        request_id=draw(st.none() | WORDS | st.text("0123456789abcdef-", max_size=130)),
+        finished=draw(st.none() | READINGS),
+    )
+
+
+ATTEMPTS = st.builds(
+    Attempt,
+    st.integers(0, 3),
+    started=READINGS,
+    finished=st.none() | READINGS,
+    status=st.none() | st.integers(100, 599),
+    error_type=st.none() | WORDS,
+    request_id=st.none() | WORDS,
+    cancelled=st.booleans(),
 )
-def test_lean_spans_are_told_as_the_sdk_tells_its_own(
-    spans: list[tuple[str, SpanKind, SpanContext, SpanContext | None, int, int, bool]],
-    attributes: dict[str, str | int | float | bool],
-    links: list[Link],
+
+
+@given(exchanges(), st.lists(ATTEMPTS, max_size=2), st.sampled_from(["continue", "restart"]), st.booleans())
+def test_spans_of_exchanges_are_told_as_the_sdk_tells_its_own(
+    exchange: Exchange, attempts: list[Attempt], trust: Literal["continue", "restart"], own: bool
 ) -> None:
-    """What is exported of a span does not depend on who holds it until then."""
-    kept = Kept()
-    provider = TracerProvider(shutdown_on_exit=False)
-    sdk = provider.get_tracer("a", "1")
-    assert isinstance(sdk, SdkTracer)
-    tracer = LeanTracer(sdk, InstrumentationScope("a", "1"), [kept], follows=True)
-    for name, kind, context, parent, start, end, failed in spans:
-        above = None if parent is None else Place.of(parent)
-        span = LeanSpan(tracer, name, kind, Place.of(context), above, {}, start, links)
-        span.end(attributes, failed=failed, at=end, events=[Event("b", {}, 1)])
-    readable = [span.readable() for span in kept.spans]
-    assert encode(kept.spans) == encode_spans(readable).SerializePartialToString()
+    """What is exported of a span does not depend on who holds it until then, nor on what came before."""
+    kept: list[LeanSpan] = []
+    origin = Origin.of("https://x.example")
+    scope = InstrumentationScope("a", "1")
+    recorder = Recorder(Resource({"b": 1}), scope, kept.append, Sampling(True, 1.0, 2**64), origin)
+    spans = Spans(Tracing(trust=trust), NoOpTracer(), recorder)
+    server = spans.open_work(exchange, "watch job") if own else spans.open_exchange(exchange)
+    server.link(TraceIds(TRACE, CALLER, sampled=True, response_header=b""))
+    for attempt in attempts:
+        server.attempt(exchange, attempt).end(exchange, attempt)
+    server.end(exchange)
+    assert len(kept) == len(attempts) + 1
+    told = encode_spans([span.readable() for span in kept]).SerializePartialToString()
+    assert encode(kept) == told
+    assert encode(kept) == told
 
 
 def a_span(**attributes: object) -> ReadableSpan:

@@ -2,33 +2,45 @@
 
 Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/. Every value may have been written by an
 attacker: text is bounded in length, and made valid UTF-8 because one bad value would lose its whole batch.
+
+`server`, `client` and `work` only say which function tells what of which values, once the exchange is over.
+Most of those come again and again, so that the encoder has the bytes of what they make.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.exchange import Attempt, Exchange
 
 Attributes = dict[str, str | int | float | bool]
 
+Told = tuple[Callable[..., Attributes], tuple[Any, ...]]
+"""A function that tells attributes, and what it tells them of; the same values make the same attributes."""
+
 TEXT_LENGTH = 2_048
 """Longest attribute value, in characters; more is cut."""
 JOB_ID_LENGTH = 256
 """Longest job id, in characters."""
+REQUEST_ID = "azure.service.request.id"
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 PORTS = {"http": 80, "https": 443}
 
+_SHORT = 512
+"""Bytes of path, host, user agent or query together up to which a span is a usual one."""
+_LONGEST = 4 * TEXT_LENGTH
+"""Bytes that the longest text can be made of."""
 _SHOWN = b"api-version"
 _VERSION = re.compile(rb"[0-9A-Za-z.-]{1,32}")
+_NOTHING_TO_HIDE = re.compile(rb"(?:api-version=[0-9A-Za-z.-]{1,32})?")
 _UNMATCHED = "unmatched"
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The upstream as client spans name it."""
 
     url: str
@@ -59,21 +71,12 @@ def job_id(value: str) -> str:
 
 def raw(value: bytes) -> str:
     """Raw bytes of a header or a path as text; what is not UTF-8 is escaped, not guessed."""
-    return _kept_raw(value) if len(value) <= _SHORT else _raw(value)
-
-
-def _raw(value: bytes) -> str:
     return text(value.decode("utf-8", "backslashreplace"))
-
-
-_SHORT = 256
-"""Bytes up to which a text is kept: of user agents, hosts, and paths that are asked for again and again."""
-_kept_raw = lru_cache(1_024)(_raw)
 
 
 def redacted(query: bytes) -> bytes:
     """A query in which only the value of `api-version` can be read."""
-    if not query:
+    if _NOTHING_TO_HIDE.fullmatch(query):
         return query
     return b"&".join(_redacted_pair(pair) for pair in query.split(b"&"))
 
@@ -86,11 +89,96 @@ def _redacted_pair(pair: bytes) -> bytes:
     return name + b"=REDACTED" if equals else b"REDACTED"
 
 
-def span_name(exchange: Exchange) -> str:
+@lru_cache(256)
+def span_name(method: str, template: str) -> str:
     """`{method} {route}`; `HTTP` for an unknown method, no route where none matched."""
-    method = exchange.method if exchange.method in KNOWN_METHODS else "HTTP"
-    template = exchange.route.template
-    return method if template == _UNMATCHED else f"{method} {template}"
+    known = method if method in KNOWN_METHODS else "HTTP"
+    return known if template == _UNMATCHED else f"{known} {template}"
+
+
+def server(exchange: Exchange) -> tuple[tuple[Told, ...], bool, bool]:
+    """What a server span tells, whether it is usual, and whether it failed: 5xx or a broken exchange."""
+    route = exchange.route
+    known_id = exchange.job_id or route.job_id
+    path, host, agent = exchange.raw_path, exchange.host, exchange.fields.get(b"user-agent", b"")
+    usual = len(path) + len(host) + len(agent) <= _SHORT
+    if not usual:
+        path, host, agent = path[:_LONGEST], host[:_LONGEST], agent[:_LONGEST]
+        known_id = known_id and known_id[:JOB_ID_LENGTH]
+    status, error = exchange.status, exchange.error_type
+    if error is None and status is not None and status >= _FIRST_SERVER_ERROR:
+        error = str(status)
+    told = (
+        (_caller, (exchange.scheme, exchange.http_version, exchange.client, agent, host)),
+        (_asked, (exchange.method, route.template, path, known_id, status, error, exchange.read_result)),
+    )
+    return told, usual, error is not None
+
+
+def client(exchange: Exchange, attempt: Attempt, origin: Origin) -> tuple[tuple[Told, ...], bool, bool]:
+    """What a client span tells, whether it is usual, and whether it failed: 4xx, 5xx, or no whole answer.
+
+    A call that was given up because the client left is no error of the upstream's.
+    """
+    known_id = exchange.job_id or exchange.route.job_id
+    # Redacted before it waits for anything, so that neither queue nor cache ever holds a secret.
+    path, query = exchange.raw_path, redacted(exchange.query)
+    usual = len(path) + len(query) <= _SHORT
+    if not usual:
+        path, query = path[:_LONGEST], query[:_LONGEST]
+        known_id = known_id and known_id[:JOB_ID_LENGTH]
+    status = attempt.status
+    error = None if attempt.cancelled else attempt.error_type
+    if error is None and status is not None and status >= _FIRST_ERROR:
+        error = str(status)
+    sent = (exchange.method, origin, path, query, attempt.number, known_id, status, error)
+    return ((_sent, sent),), usual, error is not None
+
+
+def work(exchange: Exchange) -> tuple[tuple[Told, ...], bool, bool]:
+    """What a span of own work tells: the job or the kind that it reads, and any error at all."""
+    route = exchange.route
+    error = exchange.error_type or exchange.error_code
+    return ((_worked, (route.job_kind, route.job_id, error)),), False, error is not None
+
+
+def _asked(
+    method: str,
+    template: str,
+    path: bytes,
+    known_id: str | None,
+    status: int | None,
+    error: str | None,
+    read_result: str | None,
+) -> Attributes:
+    attributes = _method(method)
+    attributes["url.path"] = raw(path)
+    if template != _UNMATCHED:
+        attributes["http.route"] = template
+    attributes |= _answered(known_id, status, error)
+    if read_result is not None:
+        attributes["adt_gateway.read"] = read_result
+    return attributes
+
+
+def _sent(
+    method: str,
+    origin: Origin,
+    path: bytes,
+    query: bytes,
+    number: int,
+    known_id: str | None,
+    status: int | None,
+    error: str | None,
+) -> Attributes:
+    attributes = _method(method)
+    attributes["server.address"] = origin.address
+    attributes["server.port"] = origin.port
+    shown = "?" + raw(query) if query else ""
+    attributes["url.full"] = text(origin.url + raw(path) + shown)
+    if number:
+        attributes["http.request.resend_count"] = number
+    return attributes | _answered(known_id, status, error)
 
 
 def _method(method: str) -> Attributes:
@@ -99,25 +187,13 @@ def _method(method: str) -> Attributes:
     return {"http.request.method": "_OTHER", "http.request.method_original": text(method)}
 
 
-def server_start(exchange: Exchange) -> Attributes:
-    """What a server span carries from its start, so that samplers see it."""
-    attributes = _method(exchange.method)
-    attributes["url.path"] = raw(exchange.raw_path)
-    attributes["url.scheme"] = exchange.scheme
-    attributes["network.protocol.version"] = exchange.http_version
-    route = exchange.route
-    if route.template != _UNMATCHED:
-        attributes["http.route"] = route.template
-    if route.job_id is not None:
-        attributes["az.digitaltwins.job.id"] = job_id(route.job_id)
-    if exchange.client is not None:
-        attributes["client.address"] = exchange.client
-    agent = exchange.header(b"user-agent")
-    if agent is not None:
+def _caller(scheme: str, http_version: str, client: str | None, agent: bytes, host: bytes) -> Attributes:
+    attributes: Attributes = {"url.scheme": scheme, "network.protocol.version": http_version}
+    if client is not None:
+        attributes["client.address"] = client
+    if agent:
         attributes["user_agent.original"] = raw(agent)
-    host = exchange.host
-    attributes |= (_kept_server if len(host) <= _SHORT else _server)(host, exchange.scheme)
-    return attributes
+    return attributes | _server(host, scheme)
 
 
 def _server(host: bytes, scheme: str) -> Attributes:
@@ -137,83 +213,17 @@ def _server(host: bytes, scheme: str) -> Attributes:
     return told
 
 
-_kept_server = lru_cache(64)(_server)
+def _worked(kind: str | None, known_id: str | None, error: str | None) -> Attributes:
+    attributes: Attributes = {} if kind is None else {"az.digitaltwins.job.kind": kind}
+    return attributes | _answered(known_id, None, error)
 
 
-def server_end(exchange: Exchange) -> tuple[Attributes, bool]:
-    """What a server span learned, and whether it failed: 5xx or a broken exchange."""
+def _answered(known_id: str | None, status: int | None, error: str | None) -> Attributes:
     attributes: Attributes = {}
-    status = exchange.status
-    if status is not None:
-        attributes["http.response.status_code"] = status
-    error = exchange.error_type
-    if error is None and status is not None and status >= _FIRST_SERVER_ERROR:
-        error = str(status)
-    if error is not None:
-        attributes["error.type"] = text(error)
-    if exchange.read_result is not None:
-        attributes["adt_gateway.read"] = exchange.read_result
-    _add_ids(attributes, exchange, exchange.request_id)
-    return attributes, error is not None
-
-
-def work_start(exchange: Exchange) -> Attributes:
-    """What a span of the gateway's own work carries from its start: the job or the kind that it reads."""
-    attributes: Attributes = {}
-    if exchange.route.job_kind is not None:
-        attributes["az.digitaltwins.job.kind"] = exchange.route.job_kind
-    if exchange.route.job_id is not None:
-        attributes["az.digitaltwins.job.id"] = job_id(exchange.route.job_id)
-    return attributes
-
-
-def work_end(exchange: Exchange) -> tuple[Attributes, bool]:
-    """What own work learned, and whether it failed: any error at all."""
-    error = exchange.error_type or exchange.error_code
-    return ({}, False) if error is None else ({"error.type": text(error)}, True)
-
-
-def client_start(exchange: Exchange, attempt: Attempt, origin: Origin) -> Attributes:
-    """What a client span carries from its start."""
-    attributes = _method(exchange.method)
-    attributes["server.address"] = origin.address
-    attributes["server.port"] = origin.port
-    query = exchange.query
-    shown = _kept_query(query) if len(query) <= _SHORT else _query(query)
-    attributes["url.full"] = text(origin.url + raw(exchange.raw_path) + shown)
-    if attempt.number:
-        attributes["http.request.resend_count"] = attempt.number
-    return attributes
-
-
-def _query(query: bytes) -> str:
-    return "?" + raw(redacted(query)) if query else ""
-
-
-_kept_query = lru_cache(256)(_query)
-
-
-def client_end(exchange: Exchange, attempt: Attempt) -> tuple[Attributes, bool]:
-    """What a client span learned, and whether it failed: 4xx, 5xx, or no whole answer.
-
-    A call that was given up because the client left is no error of the upstream's.
-    """
-    attributes: Attributes = {}
-    status = attempt.status
-    error = None if attempt.cancelled else attempt.error_type
-    if status is not None:
-        attributes["http.response.status_code"] = status
-        if status >= _FIRST_ERROR:
-            error = error or str(status)
-    if error is not None:
-        attributes["error.type"] = text(error)
-    _add_ids(attributes, exchange, attempt.request_id)
-    return attributes, error is not None
-
-
-def _add_ids(attributes: Attributes, exchange: Exchange, request_id: str | None) -> None:
-    if request_id is not None:
-        attributes["azure.service.request.id"] = text(request_id)
-    known_id = exchange.job_id or exchange.route.job_id
     if known_id is not None:
         attributes["az.digitaltwins.job.id"] = job_id(known_id)
+    if status is not None:
+        attributes["http.response.status_code"] = status
+    if error is not None:
+        attributes["error.type"] = text(error)
+    return attributes

@@ -132,7 +132,8 @@ class CountedProcessor(SpanProcessor):
         self.exporter = CountedExporter(inner, tally)
         self._tally = tally
         self._size = options.queue
-        self._batch = options.batch
+        """Places; none once it is closed."""
+        self._batch, self._nearly = options.batch, options.batch - 1
         self._delay = options.delay / 1_000
         # Its methods in C are each done whole, whichever threads call them.
         self._queue: deque[ReadableSpan | LeanSpan] = deque()
@@ -150,11 +151,11 @@ class CountedProcessor(SpanProcessor):
         """Queue a span that is to be exported, or count it as dropped."""
         queue = self._queue
         waiting = len(queue)
-        if waiting >= self._size or not self._open:
+        if waiting >= self._size:
             self._tally.drop(1)
             return
         queue.append(span)
-        if waiting + 1 >= self._batch:
+        if waiting >= self._nearly:
             self._wake.set()
 
     def _work(self) -> None:
@@ -174,6 +175,7 @@ class CountedProcessor(SpanProcessor):
     def shutdown(self) -> None:
         """Export what is queued and close; blocks, so only ever on a thread of its own."""
         self._open = False
+        self._size = 0
         self._wake.set()
         self._thread.join(_LAST_EXPORTS)
         self.exporter.shutdown()

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
-from opentelemetry.trace import SpanKind
 
 from gateway.spans import attributes, references
 from gateway.spans.attributes import Attributes
-from gateway.spans.lean import LeanSpan, LeanTracer, Place
+from gateway.spans.lean import INTERNAL, LeanSpan, Recorder
 from gateway.spans.references import SpanIds
 from gateway.trace_context import SAMPLED
 
@@ -45,7 +44,18 @@ class JobSpan:
     """The request that created the job; None where it is not known."""
 
 
-def export(tracer: LeanTracer, job: JobSpan, *, link: bool) -> None:
+class _Finished(LeanSpan):
+    """The job's span; its parent is of an earlier request, or of an earlier run."""
+
+    __slots__ = ("events",)
+    kind = INTERNAL
+    parent_is_remote = True
+    state = b""
+    request_id = None
+    usual = False
+
+
+def export(recorder: Recorder, job: JobSpan, *, link: bool) -> None:
     """Hand the job's span over, unless its trace is not sampled.
 
     With a creating request: a child of it, or with `link` a trace of its own that links to it; its sampled
@@ -53,19 +63,22 @@ def export(tracer: LeanTracer, job: JobSpan, *, link: bool) -> None:
     """
     start = _instant(job.created_ns, job.first_seen)
     trace_id, span_id = _derived_ids(job, start)
-    name, kind, learned = f"{job.kind} job", SpanKind.INTERNAL, _attributes(job)
     creator = references.context_of(job.created_in, remote=True)
-    sampled = (
-        tracer.samples(name, kind, trace_id, learned) if creator is None else creator.trace_flags.sampled
-    )
-    if not sampled:
+    if not (recorder.sampling.samples(trace_id) if creator is None else creator.trace_flags.sampled):
         return
-    parent = None if link or creator is None else Place.of(creator)
-    links = references.links_to([job.created_in]) if link and job.created_in is not None else []
-    context = Place(trace_id if parent is None else parent.trace_id, span_id, SAMPLED)
-    end = max(start, _instant(job.finished_ns, job.last_seen))
-    span = LeanSpan(tracer, name, kind, context, parent, learned, start, links)
-    span.end({}, failed=job.status == _FAILED, at=end, events=tuple(_events(job, start, end)))
+    span = _Finished()
+    span.recorder = recorder
+    span.name = f"{job.kind} job"
+    span.parent_id, span.links = None, ()
+    if link and job.created_in is not None:
+        span.links = references.links_to([job.created_in])
+    elif creator is not None:
+        trace_id, span.parent_id = creator.trace_id, f"{creator.span_id:016x}"
+    span.trace_id, span.span_id, span.flags = f"{trace_id:032x}", f"{span_id:016x}", SAMPLED
+    span.start_time, span.end_time = start, max(start, _instant(job.finished_ns, job.last_seen))
+    span.told, span.failed = ((_attributes, (job,)),), job.status == _FAILED
+    span.events = tuple(_events(job, start, span.end_time))
+    recorder.take(span)
 
 
 def _derived_ids(job: JobSpan, start: int) -> tuple[int, int]:

@@ -1,57 +1,39 @@
 """The spans of one exchange, made by hand: a server span or one of own work, and a client span per attempt.
 
 Start and end come from the exchange's own clock readings, so that a span and a histogram tell the same time.
+At the start there are ids, for the headers that are sent; all else waits for the end.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from random import getrandbits
+from typing import Protocol
 
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Link
 
 from gateway.exchange import Attempt, Exchange
 from gateway.spans import attributes
-from gateway.spans.lean import LeanSpan, LeanTracer
+from gateway.spans.lean import CLIENT, INTERNAL, SERVER, LeanSpan, Recorder
 from gateway.spans.references import SpanIds, links_to
-from gateway.trace_context import propagated, traceparent
+from gateway.trace_context import SAMPLED, propagated, traceparent
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
-    """What every span of this process is made with."""
+class ClientSpan(Protocol):
+    """One attempt."""
 
-    tracer: LeanTracer
-    ids: IdGenerator
-    origin: attributes.Origin
-
-
-class ClientSpan:
-    """One attempt; `headers` are the lines to send in place of the app's own trace headers."""
-
-    __slots__ = ("_span", "headers")
-
-    def __init__(self, headers: HeaderLines, span: LeanSpan | None = None) -> None:
-        self.headers = headers
-        self._span = span
+    headers: HeaderLines
+    """The lines to send in place of the app's own trace headers."""
 
     def end(self, exchange: Exchange, attempt: Attempt) -> None:
         """Tell what became of the attempt, when its body was relayed, dropped or broke."""
-        if self._span is not None:
-            learned, failed = attributes.client_end(exchange, attempt)
-            self._span.end(learned, failed=failed, at=wall(exchange, attempt.finished))
 
 
-class ServerSpan:
-    """An exchange that is not recorded here: with tracing off, every attempt sends the same ids."""
+class ServerSpan(Protocol):
+    """An exchange."""
 
-    __slots__ = ("_headers",)
-
-    def __init__(self, headers: HeaderLines) -> None:
-        self._headers = headers
-
-    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:  # noqa: ARG002 - the traced one reads them
+    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:
         """Begin an attempt at `attempt.started`."""
-        return ClientSpan(self._headers)
 
     def link(self, ids: SpanIds) -> None:
         """Point to a span of another trace that did the work, before the end."""
@@ -60,64 +42,130 @@ class ServerSpan:
         """Tell what the app got, when the exchange is really over."""
 
 
-class TracedServerSpan(ServerSpan):
+class UntracedClientSpan:
+    """An attempt that is not recorded."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self, headers: HeaderLines) -> None:
+        self.headers = headers
+
+    def end(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Nobody is told."""
+
+
+class UntracedServerSpan:
+    """An exchange with tracing off: nothing is recorded, and every attempt sends the same ids."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: HeaderLines) -> None:
+        self._headers = headers
+
+    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:  # noqa: ARG002 - the traced one reads them
+        """The lines to send."""
+        return UntracedClientSpan(self._headers)
+
+    def link(self, ids: SpanIds) -> None:
+        """Nobody is told."""
+
+    def end(self, exchange: Exchange) -> None:
+        """Nobody is told."""
+
+
+class TracedClientSpan(LeanSpan):
+    """An attempt that is recorded."""
+
+    __slots__ = ("headers",)
+    kind = CLIENT
+    parent_is_remote = False
+
+    def __init__(self, above: "TracedServerSpan", span_id: str, headers: HeaderLines) -> None:
+        self.headers = headers
+        self.recorder = above.recorder
+        self.trace_id = above.trace_id
+        self.span_id = span_id
+        self.parent_id = above.span_id
+        self.flags = above.flags
+        self.state = above.state
+        self.links = ()
+
+    def end(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Hand the span over."""
+        started, started_ns = exchange.started, exchange.started_ns
+        self.start_time = started_ns + round((attempt.started - started) * 1e9)
+        finished = attempt.finished
+        self.end_time = None if finished is None else started_ns + round((finished - started) * 1e9)
+        self.name = attributes.span_name(exchange.method, exchange.route.template)
+        self.told, self.usual, self.failed = attributes.client(exchange, attempt, self.recorder.origin)
+        self.request_id = attempt.request_id
+        self.recorder.take(self)
+
+
+class TracedServerSpan(LeanSpan):
     """The exchange's server span; each attempt has an id of its own, sampled or not."""
 
-    __slots__ = ("_bag", "_recorder", "_span", "_state")
+    __slots__ = ("_carried",)
+    kind = SERVER
+    parent_is_remote = True
 
-    def __init__(self, recorder: Recorder, span: LeanSpan, *, state: bytes, bag: bytes) -> None:
-        super().__init__(())
-        self._recorder = recorder
-        self._span = span
-        self._state = state
-        self._bag = bag
+    def __init__(
+        self,
+        recorder: Recorder,
+        trace_id: str,
+        span_id: str,
+        flags: int,
+        parent_id: str | None = None,
+        state: bytes = b"",
+        bag: bytes = b"",
+        links: Sequence[Link] = (),
+    ) -> None:
+        self.recorder = recorder
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.flags = flags
+        self.parent_id = parent_id
+        self.state = state
+        self.links = links
+        self._carried = propagated(b"", state, bag) if state or bag else ()
 
-    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:
+    def attempt(self, exchange: Exchange, attempt: Attempt) -> ClientSpan:  # noqa: ARG002 - read at its end
         """Begin an attempt: a client span, or only a fresh id where the trace is not sampled."""
-        if self._span.recording:
-            span = self._start(exchange, attempt)
-            span_id = span.context.span_id
-        else:
-            span = None
-            span_id = self._recorder.ids.generate_span_id()
-        parent = traceparent(exchange.trace.trace_id, f"{span_id:016x}", self._span.context.trace_flags)
-        return ClientSpan(propagated(parent, self._state, self._bag), span)
-
-    def _start(self, exchange: Exchange, attempt: Attempt) -> LeanSpan:
-        return self._recorder.tracer.client(
-            attributes.span_name(exchange),
-            self._span,
-            attributes.client_start(exchange, attempt, self._recorder.origin),
-            wall(exchange, attempt.started),
+        span_id = f"{getrandbits(64) or 1:016x}"
+        parent = traceparent(self.trace_id, span_id, self.flags)
+        headers = ((b"traceparent", parent), *self._carried)
+        return (
+            TracedClientSpan(self, span_id, headers) if self.flags & SAMPLED else UntracedClientSpan(headers)
         )
 
     def link(self, ids: SpanIds) -> None:
         """Add a link to a span of another trace."""
-        if self._span.recording:
-            for link in links_to((ids,)):
-                self._span.link(link)
+        self.links = [*self.links, *links_to((ids,))]
 
     def end(self, exchange: Exchange) -> None:
-        """End the span, when the body was relayed, dropped or broke."""
-        if self._span.recording:
-            learned, failed = self._learned(exchange)
-            self._span.end(learned, failed=failed, at=wall(exchange, exchange.finished))
+        """Hand the span over, when the body was relayed, dropped or broke."""
+        if self.flags & SAMPLED:
+            self.name = attributes.span_name(exchange.method, exchange.route.template)
+            self.told, self.usual, self.failed = attributes.server(exchange)
+            self.request_id = exchange.request_id
+            self._end(exchange)
 
-    def _learned(self, exchange: Exchange) -> tuple[attributes.Attributes, bool]:
-        return attributes.server_end(exchange)
+    def _end(self, exchange: Exchange) -> None:
+        self.start_time = started_ns = exchange.started_ns
+        finished = exchange.finished
+        self.end_time = None if finished is None else started_ns + round((finished - exchange.started) * 1e9)
+        self.recorder.take(self)
 
 
 class WorkSpan(TracedServerSpan):
     """The span of an exchange of the gateway's own, which nobody asked for: any error is its failure."""
 
     __slots__ = ()
+    kind = INTERNAL
 
-    def _learned(self, exchange: Exchange) -> tuple[attributes.Attributes, bool]:
-        return attributes.work_end(exchange)
-
-
-def wall(exchange: Exchange, reading: float | None) -> int | None:
-    """A clock reading of the exchange as nanoseconds since the epoch; None without one."""
-    if reading is None:
-        return None
-    return exchange.started_ns + round((reading - exchange.started) * 1e9)
+    def end(self, exchange: Exchange) -> None:
+        """Hand the span over."""
+        if self.flags & SAMPLED:
+            self.told, self.usual, self.failed = attributes.work(exchange)
+            self.request_id = None
+            self._end(exchange)

@@ -4,87 +4,65 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import (
-    ALWAYS_OFF,
-    ALWAYS_ON,
-    ParentBased,
-    Sampler,
-    SamplingResult,
-    TraceIdRatioBased,
-)
-from opentelemetry.trace import Link, SpanKind, TraceState
-from opentelemetry.util.types import Attributes
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
 from gateway.config import Tracing
 
 _log = logging.getLogger("gateway.spans")
 _PARENT_BASED = "parentbased_"
 _ROOTS = frozenset({"always_on", "always_off", "traceidratio"})
+_LOW_HALF = (1 << 64) - 1
 
 
-class LinkedCaller(Sampler):
-    """Follows the sampled flag of a caller whose trace was not continued but linked to."""
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Every sampler that can be chosen, as the two questions that they ask.
 
-    def __init__(self, otherwise: Sampler) -> None:
-        self._otherwise = otherwise
+    The SDK's ask them of a context that is built for each span, 130 bytecodes for one comparison.
+    """
 
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        """Decide by a remote link's flag where there is one."""
-        sampler = self._otherwise
-        for link in links or ():
-            if link.context.is_remote:
-                sampler = ALWAYS_ON if link.context.trace_flags.sampled else ALWAYS_OFF
-        return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+    follows: bool
+    """Whether a caller's flag decides where there is a caller, of a trace continued or linked to."""
+    ratio: float
+    bound: int
+    """Else the trace id decides: sampled where its low half is below this, the ratio's part of 2**64."""
 
-    def get_description(self) -> str:
-        """Name for diagnostics."""
-        return f"LinkedCaller{{{self._otherwise.get_description()}}}"
+    @classmethod
+    def of(cls, settings: Tracing, environ: Mapping[str, str]) -> "Sampling":
+        """`tracing.sample_ratio`, else `OTEL_TRACES_SAMPLER`, else all; parent-based by default."""
+        follows = settings.honour_sampled and _parent_based(settings, environ)
+        ratio = _root_ratio(settings, environ)
+        return cls(follows, ratio, TraceIdRatioBased.get_bound_for_rate(ratio))
 
+    def samples(self, trace_id: int) -> bool:
+        """Whether a trace is recorded that no caller decided on."""
+        return trace_id & _LOW_HALF < self.bound
 
-def sampler(settings: Tracing, environ: Mapping[str, str]) -> Sampler:
-    """`tracing.sample_ratio`, else `OTEL_TRACES_SAMPLER`, else all; parent-based by default."""
-    root = _root(settings, environ)
-    if not _parent_based(settings, environ):
-        return root
-    if not settings.honour_sampled:
-        return ParentBased(root, remote_parent_sampled=root, remote_parent_not_sampled=root)
-    followed = ParentBased(root)
-    return LinkedCaller(followed) if settings.trust == "restart" else followed
-
-
-def follows_callers(settings: Tracing, environ: Mapping[str, str]) -> bool:
-    """Whether the sampler does what a caller's flag says, wherever there is a caller, and nothing else."""
-    return settings.honour_sampled and settings.trust == "continue" and _parent_based(settings, environ)
+    def of_the_sdk(self) -> Sampler:
+        """The same for spans that the SDK makes, which no caller asked for."""
+        return ParentBased(TraceIdRatioBased(self.ratio))
 
 
 def _parent_based(settings: Tracing, environ: Mapping[str, str]) -> bool:
     return settings.sample_ratio is not None or _name(environ) not in _ROOTS
 
 
-def _root(settings: Tracing, environ: Mapping[str, str]) -> Sampler:
+def _root_ratio(settings: Tracing, environ: Mapping[str, str]) -> float:
+    """The share of the traces that no caller decided on."""
     if settings.sample_ratio is not None:
-        return TraceIdRatioBased(settings.sample_ratio)
+        return settings.sample_ratio
     name = _name(environ)
     match name.removeprefix(_PARENT_BASED):
         case "always_off":
-            return ALWAYS_OFF
+            return 0.0
         case "traceidratio":
-            return TraceIdRatioBased(_ratio(environ))
+            return _ratio(environ)
         case root if name and root not in _ROOTS:
             _log.warning("OTEL_TRACES_SAMPLER: %s is not known; parentbased_always_on is used", name)
-    return ALWAYS_ON
+    return 1.0
 
 
 def _name(environ: Mapping[str, str]) -> str:

@@ -1,26 +1,26 @@
 """The room's one object: opens the spans of exchanges and of own work, tells of jobs, closes the export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from random import getrandbits
 
 import httpx
-from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NoOpTracer, SpanKind, Tracer, TraceState
+from opentelemetry.trace import Link, NoOpTracer, SpanContext, TraceFlags, Tracer
 
 from gateway import trace_context
 from gateway.config import Tracing
 from gateway.exchange import Exchange, TraceIds
-from gateway.spans import attributes, background, environment, job, references, sampling
+from gateway.spans import attributes, background, environment, job, references
 from gateway.spans.export import CountedProcessor, Pipeline, Tally
 from gateway.spans.job import JobSpan
-from gateway.spans.lean import NO_STATE, LeanSpan, LeanTracer, Place
-from gateway.spans.recording import Recorder, ServerSpan, TracedServerSpan, WorkSpan
+from gateway.spans.lean import CarriedState, LeanSpan, Recorder
+from gateway.spans.recording import ServerSpan, TracedServerSpan, UntracedServerSpan, WorkSpan
 from gateway.spans.references import SpanIds
-from gateway.trace_context import TraceContext
+from gateway.spans.sampling import Sampling
+from gateway.trace_context import RANDOM, SAMPLED, TraceContext
 
 SCOPE = "adt-gateway"
 
@@ -36,14 +36,12 @@ class Spans:
     def __init__(
         self,
         settings: Tracing,
-        ids: IdGenerator,
         background: Tracer,
         recorder: Recorder | None = None,
         pipeline: Pipeline | None = None,
     ) -> None:
         self._restart = settings.trust == "restart"
         self._baggage = settings.baggage == "pass"
-        self._ids = ids
         self._background = background
         self._recorder = recorder
         self._pipeline = pipeline
@@ -57,32 +55,27 @@ class Spans:
         upstream: str,
         version: str,
         exporter: SpanExporter | None = None,
-        ids: IdGenerator | None = None,
     ) -> "Spans":
         """Build from `tracing` and the `OTEL_*` variables; `upstream` is the base URL that client spans name.
 
         Raises TracingConfigError where a variable asks for what is not supported.
         """
-        ids = ids or RandomIdGenerator()
         origin = attributes.Origin.of(upstream)
         exporters = environment.exporters(settings, environ) if exporter is None else [exporter]
         if not exporters or environment.disabled(environ):
-            return cls(settings, ids, NoOpTracer())
+            return cls(settings, NoOpTracer())
+        sampling = Sampling.of(settings, environ)
         provider = TracerProvider(
-            sampler=sampling.sampler(settings, environ),
+            sampler=sampling.of_the_sdk(),
             resource=environment.resource(environ, version),
             shutdown_on_exit=False,
-            id_generator=ids,
         )
         tally, options = Tally(), environment.batch_options(environ)
         processors = [CountedProcessor(each, options, tally) for each in exporters]
         pipeline = Pipeline(provider, processors, tally)
-        tracer = provider.get_tracer(SCOPE, version)
-        if not isinstance(tracer, SdkTracer):
-            raise TypeError("an SDK provider makes SDK tracers")
-        follows = sampling.follows_callers(settings, environ)
-        lean = LeanTracer(tracer, InstrumentationScope(SCOPE, version), processors, follows=follows)
-        return cls(settings, ids, tracer, Recorder(lean, ids, origin), pipeline)
+        scope = InstrumentationScope(SCOPE, version)
+        recorder = Recorder(provider.resource, scope, _taker(processors), sampling, origin)
+        return cls(settings, provider.get_tracer(SCOPE, version), recorder, pipeline)
 
     @property
     def on(self) -> bool:
@@ -100,55 +93,53 @@ class Spans:
         return self._pipeline.tally.failures if self._pipeline else 0
 
     def open_exchange(self, exchange: Exchange) -> ServerSpan:
-        """Open the server span at the exchange's start, once the route is known, and set `exchange.trace`."""
-        caller = trace_context.parse(exchange.headers)
-        bag = trace_context.baggage(exchange.headers) if self._baggage else b""
-        if self._recorder is None:
+        """Open the server span at the exchange's start and set `exchange.trace`."""
+        fields = exchange.fields
+        # Asked for first: most requests have neither, and of a field that is repeated the first is here.
+        caller = trace_context.parse(exchange.headers) if b"traceparent" in fields else None
+        bag = trace_context.baggage(exchange.headers) if self._baggage and b"baggage" in fields else b""
+        recorder = self._recorder
+        if recorder is None:
             return self._pass_on(exchange, caller, bag)
-        remote = None if caller is None else _remote(caller)
-        state = b"" if caller is None or self._restart else caller.tracestate
-        span = self._recorder.tracer.entry(
-            attributes.span_name(exchange),
-            SpanKind.SERVER,
-            None if self._restart else remote,
-            attributes.server_start(exchange),
-            exchange.started_ns,
-            [Link(remote.full())] if self._restart and remote is not None else [],
-        )
-        exchange.trace = _ids_of(span)
-        return TracedServerSpan(self._recorder, span, state=state, bag=bag)
+        if caller is None or self._restart:
+            trace_id, flags = _begun(recorder.sampling, caller)
+            parent_id, state = None, b""
+        else:
+            trace_id, parent_id, flags, state = caller
+            if not recorder.sampling.follows:
+                flags = flags & RANDOM | recorder.sampling.samples(int(trace_id, 16))
+        span_id = f"{getrandbits(64) or 1:016x}"
+        exchange.trace = _ids(trace_id, span_id, flags)
+        links = () if caller is None or not self._restart else (Link(_context(caller)),)
+        return TracedServerSpan(recorder, trace_id, span_id, flags, parent_id, state, bag, links)
 
     def open_work(self, exchange: Exchange, name: str, links: Sequence[SpanIds] = ()) -> ServerSpan:
         """Open a trace of its own around an exchange that no app asked for, and set `exchange.trace`.
 
         `links` are the requests that it is done for. With tracing off its ids are new and unsampled.
         """
-        if self._recorder is None:
+        recorder = self._recorder
+        if recorder is None:
             return self._pass_on(exchange, None, b"")
-        span = self._recorder.tracer.entry(
-            name,
-            SpanKind.INTERNAL,
-            None,
-            attributes.work_start(exchange),
-            exchange.started_ns,
-            references.links_to(links),
-        )
-        exchange.trace = _ids_of(span)
-        return WorkSpan(self._recorder, span, state=b"", bag=b"")
+        trace_id, flags = _begun(recorder.sampling, None)
+        span_id = f"{getrandbits(64) or 1:016x}"
+        exchange.trace = _ids(trace_id, span_id, flags)
+        span = WorkSpan(recorder, trace_id, span_id, flags, links=references.links_to(links))
+        span.name = name
+        return span
 
     def job_finished(self, finished: JobSpan, *, link: bool) -> None:
         """Tell of a job that has ended; `link` stands for `jobs.span = "link"`. Odd values do no harm."""
         if self._recorder is not None:
-            job.export(self._recorder.tracer, finished, link=link)
+            job.export(self._recorder, finished, link=link)
 
     def _pass_on(self, exchange: Exchange, caller: TraceContext | None, bag: bytes) -> ServerSpan:
         if caller is None:
-            ids = self._ids
-            trace_id, span_id = f"{ids.generate_trace_id():032x}", f"{ids.generate_span_id():016x}"
-            caller = TraceContext(trace_id, span_id, trace_context.RANDOM)
-        parent = trace_context.traceparent(caller.trace_id, caller.parent_id, caller.flags)
+            trace_id, span_id = f"{getrandbits(128) or 1:032x}", f"{getrandbits(64) or 1:016x}"
+            caller = TraceContext(trace_id, span_id, RANDOM)
         exchange.trace = _ids(caller.trace_id, caller.parent_id, caller.flags)
-        return ServerSpan(trace_context.propagated(parent, caller.tracestate, bag))
+        parent = exchange.trace.response_header
+        return UntracedServerSpan(trace_context.propagated(parent, caller.tracestate, bag))
 
     def background(
         self,
@@ -172,34 +163,34 @@ class Spans:
             await self._pipeline.shutdown(timeout)
 
 
-def _ids_of(span: LeanSpan) -> TraceIds:
-    own = span.context
-    return _ids(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags)
+def _begun(sampling: Sampling, linked: TraceContext | None) -> tuple[str, int]:
+    """Id and flags of a new trace; a caller that is linked to decides as one whose trace goes on does."""
+    trace_id = getrandbits(128) or 1
+    if linked is not None and sampling.follows:
+        sampled = linked.flags & SAMPLED
+    else:
+        sampled = sampling.samples(trace_id)
+    return f"{trace_id:032x}", RANDOM | sampled
 
 
 def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
-    return TraceIds(
-        trace_id,
-        span_id,
-        sampled=bool(flags & trace_context.SAMPLED),
-        response_header=trace_context.traceparent(trace_id, span_id, flags),
-    )
+    header = trace_context.traceparent(trace_id, span_id, flags)
+    return TraceIds(trace_id, span_id, bool(flags & SAMPLED), header)
 
 
-def _remote(caller: TraceContext) -> Place:
-    return Place(
-        int(caller.trace_id, 16),
-        int(caller.parent_id, 16),
-        caller.flags,
-        is_remote=True,
-        trace_state=_CarriedState(caller.tracestate) if caller.tracestate else NO_STATE,
-    )
+def _context(caller: TraceContext) -> SpanContext:
+    ids, flags = (int(caller.trace_id, 16), int(caller.parent_id, 16)), TraceFlags(caller.flags)
+    state = CarriedState(caller.tracestate) if caller.tracestate else None
+    return SpanContext(*ids, is_remote=True, trace_flags=flags, trace_state=state)
 
 
-class _CarriedState(TraceState):
-    """A tracestate as it came, for the exported span; the stock class refuses keys that Level 2 allows."""
+def _taker(processors: Sequence[CountedProcessor]) -> Callable[[LeanSpan], None]:
+    """What hands a span to each processor; there is one, unless the environment asks for a console too."""
+    if len(processors) == 1:
+        return processors[0].take
 
-    def __init__(self, line: bytes) -> None:
-        super().__init__()
-        members = (part.strip(" \t").partition("=") for part in line.decode().split(","))
-        self._dict = {key: value for key, _, value in members}
+    def take(span: LeanSpan) -> None:
+        for processor in processors:
+            processor.take(span)
+
+    return take
