@@ -172,6 +172,5 @@ class Exchange:
         """Seconds the gateway itself took: all of it, less waiting for the upstream, the app and a turn."""
         if self.finished is None:
             return 0.0
-        waited = self.upstream_wait + self.app_wait + self.rate_wait
-        own = self.finished - self.started - waited
+        own = self.finished - self.started - self.upstream_wait - self.app_wait - self.rate_wait
         return max(0.0, own)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import subprocess
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -237,6 +238,18 @@ def test_first_error_is_seen_by_rate() -> None:
 def test_idle_scrape_is_small() -> None:
     """Before the first request there are few series: each costs some 20 µs at every scrape."""
     assert len(samples(build())) < 160
+
+
+def test_exemplars_say_when_they_were() -> None:
+    """An exemplar has the time at which its request ended, in seconds since the epoch."""
+    metrics, exchange = build(), finished()
+    exchange.finished = time.perf_counter()
+    exchange.started = exchange.finished - 0.5
+    before = time.time()
+    metrics.exchange_finished(exchange)
+    [exemplar] = [sample.exemplar for sample in samples(metrics) if sample.exemplar is not None]
+    assert exemplar.value == pytest.approx(0.5)
+    assert float(exemplar.timestamp) == pytest.approx(before, abs=30)
 
 
 def test_exemplars_only_when_sampled() -> None:

@@ -1,6 +1,6 @@
 """Label values come from closed sets whatever peers send, and children of a metric are bounded."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 
@@ -8,14 +8,15 @@ from gateway.failures import OF_THE_APP, REGISTRY
 from gateway.metrics.labels import (
     ERROR_CLASSES,
     JOB_STATUSES,
+    MAX_FOUND,
     METHODS,
     OTHER,
     OTHER_HTTP,
     ErrorCodes,
+    Found,
     Kept,
     coarse_error_type,
     job_status,
-    method,
     one_of,
     status,
 )
@@ -32,7 +33,6 @@ TEXTS = (
 @given(TEXTS)
 def test_every_label_is_of_its_set(value: str) -> None:
     """A known value is itself, any other the one name for others; folding twice changes nothing."""
-    assert method(value) == (value if value in METHODS else OTHER_HTTP)
     for kind, statuses in JOB_STATUSES.items():
         assert job_status(kind, value) == (value if value in statuses else "unknown")
     assert one_of(KNOWN, value) == (value if value in KNOWN else OTHER)
@@ -76,3 +76,13 @@ def test_children_are_bounded(asked: list[tuple[str, str]]) -> None:
     ]
     assert len(samples) <= 5 + 3
     assert sum(sample.value for sample in samples) == len(asked)
+
+
+@given(st.lists(st.integers(0, 3 * MAX_FOUND)))
+@example(list(range(MAX_FOUND + 5)))
+def test_what_was_found_is_bounded_and_stays_right(keys: list[int]) -> None:
+    """Whatever keys peers choose, and in whatever order, the same is found as without keeping any."""
+    found = Found[int, str](str)
+    for key in keys:
+        assert found[key] == str(key)
+        assert len(found) <= MAX_FOUND

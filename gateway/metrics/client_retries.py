@@ -25,18 +25,25 @@ class ClientRetries:
         self._failed: OrderedDict[Key, bytes | None] = OrderedDict()
 
     def is_retry(self, exchange: Exchange) -> bool:
-        """Whether this finished exchange repeated a failed one; remembers how it ended itself."""
+        """Whether this finished exchange repeated a failed one; remembers how it ended itself.
+
+        It failed where the app saw an error, or no whole answer at all.
+        """
+        status, failures = exchange.status, self._failed
+        failed = status is None or status >= CLIENT_ERROR or exchange.client_left or exchange.cut
         request_id = exchange.client_request_id
-        if not request_id or len(request_id) > MAX_ID_LENGTH:
+        if not request_id or not (failed or failures) or len(request_id) > MAX_ID_LENGTH:
             return False
         key = (request_id, hash((exchange.method, exchange.raw_path)))
+        if not failed and key not in failures:
+            return False
         parent = _parent(exchange)
-        again = key in self._failed and _differs(parent, self._failed[key])
-        self._failed.pop(key, None)
-        if _failed(exchange):
-            self._failed[key] = parent
-            if len(self._failed) > self._limit:
-                self._failed.popitem(last=False)
+        again = key in failures and _differs(parent, failures[key])
+        failures.pop(key, None)
+        if failed:
+            failures[key] = parent
+            if len(failures) > self._limit:
+                failures.popitem(last=False)
         return again
 
 
@@ -49,9 +56,3 @@ def _parent(exchange: Exchange) -> bytes | None:
 def _differs(parent: bytes | None, earlier: bytes | None) -> bool:
     """Whether the two came from different spans; a client that does not trace cannot tell them apart."""
     return parent is None or earlier is None or parent != earlier
-
-
-def _failed(exchange: Exchange) -> bool:
-    """Whether the app saw an error, or no whole answer at all."""
-    undelivered = exchange.status is None or exchange.client_left or exchange.cut
-    return undelivered or (exchange.status or 0) >= CLIENT_ERROR

@@ -20,7 +20,7 @@ from gateway.metrics.labels import LabelValues
 
 _Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 _Exemplar = tuple[str, float, float]
-"""Trace id, value, and when it was, in seconds since the epoch."""
+"""Trace id, value, and when it was, on the clock of exchanges."""
 
 
 class Distribution:
@@ -34,20 +34,24 @@ class Distribution:
         self._exemplars: list[_Exemplar | None] = [None] * len(self._counts)
         self._sum = 0.0
 
-    def observe(self, value: float, trace_id: str | None = None) -> None:
-        """Count a value, as an example of which a sampled trace may be named."""
+    def observe(self, value: float, trace_id: str | None = None, at: float = 0.0) -> None:
+        """Count a value, as an example of which a sampled trace may be named, and when that was.
+
+        `at` is on the clock of exchanges, `time.perf_counter()`.
+        """
         bucket = bisect_left(self._bounds, value)
         self._counts[bucket] += 1
         self._sum += value
         if trace_id is not None:
-            self._exemplars[bucket] = (trace_id, value, time.time())
+            self._exemplars[bucket] = (trace_id, value, at)
 
     def shown(self, bounds: Sequence[str]) -> tuple[list[_Bucket], float]:
         """The buckets by their upper bounds, each with those before it, and the sum."""
         # Copied in one step each, while the loop goes on writing.
         counts, exemplars, total = self._counts.copy(), self._exemplars.copy(), self._sum
+        offset = time.time() - time.perf_counter()
         cumulated = zip(bounds, accumulate(counts), exemplars, strict=True)
-        return [_bucket(*each) for each in cumulated], total
+        return [_bucket(*each, offset) for each in cumulated], total
 
 
 class Distributions(Collector):
@@ -89,5 +93,8 @@ class Distributions(Collector):
         yield family
 
 
-def _bucket(bound: str, count: int, kept: _Exemplar | None) -> _Bucket:
-    return (bound, count) if kept is None else (bound, count, Exemplar({"trace_id": kept[0]}, *kept[1:]))
+def _bucket(bound: str, count: int, kept: _Exemplar | None, offset: float) -> _Bucket:
+    if kept is None:
+        return bound, count
+    trace_id, value, at = kept
+    return bound, count, Exemplar({"trace_id": trace_id}, value, at + offset)

@@ -14,7 +14,7 @@ from gateway.exchange import Attempt, Exchange
 from gateway.metrics import labels
 from gateway.metrics.collectors import ReadFamily
 from gateway.metrics.distributions import Distribution, Distributions
-from gateway.metrics.labels import ErrorCodes, Kept, LabelValues
+from gateway.metrics.labels import ErrorCodes, Found, Kept, LabelValues
 
 HTTP_LABELS = ("http_request_method", "http_route", "http_response_status_code", "error_type")
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -30,10 +30,8 @@ MAX_ERROR_SETS = 400
 
 UNMATCHED = "unmatched"
 
-
-def _example(exchange: Exchange) -> str | None:
-    """The trace that may be named as an example."""
-    return exchange.trace.trace_id if exchange.trace.sampled else None
+_Ended = tuple[str, str, int | None, str | None]
+"""A known method, a route, a status and an error type, the last two as they came."""
 
 
 def _coarse_duration(values: LabelValues) -> LabelValues:
@@ -108,16 +106,16 @@ class ExchangeMetrics:
             (*HTTP_LABELS, "server_address"),
         )
         self._overhead = _overhead(registry)
-        self._active: dict[LabelValues, int] = dict.fromkeys(
-            ((method,) for method in (*labels.METHODS, labels.OTHER_HTTP)), 0
-        )
+        self._of_exchange: Found[_Ended, tuple[Distribution, Distribution]] = Found(self._exchange_series)
+        self._of_attempt: Found[_Ended, Distribution] = Found(self._attempt_series)
+        self._active = dict.fromkeys((*labels.METHODS, labels.OTHER_HTTP), 0)
         registry.register(
             ReadFamily(
                 GaugeMetricFamily,
                 "http_server_active_requests",
                 "Requests in flight.",
                 HTTP_LABELS[:1],
-                lambda: self._active,
+                lambda: {(method,): count for method, count in self._active.copy().items()},
             )
         )
         self._errors = _errors(registry)
@@ -126,43 +124,50 @@ class ExchangeMetrics:
 
     def started(self, exchange: Exchange) -> None:
         """Count a request as in flight."""
-        self._active[labels.method(exchange.method),] += 1
+        active, method = self._active, exchange.method
+        active[method if method in active else labels.OTHER_HTTP] += 1
 
     def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
         """Record an attempt that is over; one that is shared may outlive the exchange that began it."""
-        error_type = "" if attempt.cancelled else self._codes.error_type(attempt.error_type)
-        client = self._client(
-            labels.method(exchange.method),
-            exchange.route.template,
-            labels.status(attempt.status),
-            error_type,
-            self._server_address,
-        )
-        finished = attempt.started if attempt.finished is None else attempt.finished
-        client.observe(finished - attempt.started, _example(exchange))
+        method, trace, started = exchange.method, exchange.trace, attempt.started
+        if method not in self._active:
+            method = labels.OTHER_HTTP
+        error_type = None if attempt.cancelled else attempt.error_type
+        series = self._of_attempt[method, exchange.route.template, attempt.status, error_type]
+        finished = started if attempt.finished is None else attempt.finished
+        series.observe(finished - started, trace.trace_id if trace.sampled else None, finished)
 
     def finished(self, exchange: Exchange) -> None:
         """Record a finished exchange; its clock readings are those of its spans."""
-        method = labels.method(exchange.method)
-        example = _example(exchange)
-        self._active[method,] -= 1
-        self._durations(exchange, method, example)
+        active, method, trace = self._active, exchange.method, exchange.trace
+        if method not in active:
+            method = labels.OTHER_HTTP
+        active[method] -= 1
+        key = (method, exchange.route.template, exchange.status, exchange.error_type)
+        duration, overhead = self._of_exchange[key]
+        end = exchange.started if exchange.finished is None else exchange.finished
+        duration.observe(end - exchange.started, trace.trace_id if trace.sampled else None, end)
+        overhead.observe(exchange.own_seconds)
         if exchange.error_code is not None:
-            origin = "upstream" if exchange.error_origin == "upstream" else "gateway"
-            code = self._codes.fold(exchange.error_code)
-            named = None if example is None else {"trace_id": example}
-            self._errors(exchange.route.template, code, origin).inc(exemplar=named)
+            self._count_error(exchange, exchange.error_code)
         if exchange.normalised is not None:
             self._normalised(labels.one_of(self._known_normalisations, exchange.normalised)).inc()
 
-    def _durations(self, exchange: Exchange, method: str, example: str | None) -> None:
-        route = exchange.route.template
-        end = exchange.finished if exchange.finished is not None else exchange.started
-        total = end - exchange.started
-        error_type = self._codes.error_type(exchange.error_type)
-        server = self._server(method, route, labels.status(exchange.status), error_type)
-        server.observe(total, example)
-        self._overhead(route).observe(exchange.own_seconds)
+    def _count_error(self, exchange: Exchange, error_code: str) -> None:
+        origin = "upstream" if exchange.error_origin == "upstream" else "gateway"
+        code = self._codes.fold(error_code)
+        example = {"trace_id": exchange.trace.trace_id} if exchange.trace.sampled else None
+        self._errors(exchange.route.template, code, origin).inc(exemplar=example)
+
+    def _exchange_series(self, key: _Ended) -> tuple[Distribution, Distribution]:
+        method, route, status, error_type = key
+        server = self._server(method, route, labels.status(status), self._codes.error_type(error_type))
+        return server, self._overhead(route)
+
+    def _attempt_series(self, key: _Ended) -> Distribution:
+        method, route, status, error_type = key
+        folded = self._codes.error_type(error_type)
+        return self._client(method, route, labels.status(status), folded, self._server_address)
 
     def _start_at_zero(self) -> None:
         for code in sorted(self._codes.known):

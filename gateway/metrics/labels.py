@@ -16,6 +16,7 @@ ERROR_CLASSES: Mapping[str, str] = MappingProxyType({"4": "4xx", "5": "5xx"})
 """Error types of statuses that are not told one by one, by the first digit; a 4xx is no failure of ADT's."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT")
+"""Case-sensitive (RFC 9110, section 9.1)."""
 TOKEN_SOURCES = ("entra", "oauth2", "file", "static")
 SUCCESS = "success"
 TOKEN_RESULTS = (SUCCESS, "failure")
@@ -45,6 +46,9 @@ FLEET_RESULTS = ("ok", "timeout", "error", "away")
 LINK_UNREAD_REASONS = ("too_large", "encoding")
 JOB_UNREAD_REASONS = ("too_large", "not_json", "not_a_job")
 
+MAX_FOUND = 512
+"""Keys of each `Found`."""
+
 UNKNOWN_STATUS = "unknown"
 JOB_STATUSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -56,15 +60,9 @@ JOB_STATUSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 ACTIVE_JOBS = (*JOB_STATUSES, "unknown")
 """The job in the way of another, by its kind."""
 
-_METHODS = frozenset(METHODS)
 _STATUSES = {int(status): str(int(status)) for status in HTTPStatus}
 _STATUS_TEXTS = frozenset(_STATUSES.values())
 _ERROR_STATUS = re.compile(r"([45])[0-9]{2}")
-
-
-def method(name: str) -> str:
-    """A known method, or `_OTHER`; methods are case-sensitive (RFC 9110, section 9.1)."""
-    return name if name in _METHODS else OTHER_HTTP
 
 
 def status(code: int | None) -> str:
@@ -111,6 +109,7 @@ class ErrorCodes:
 
 
 Child = TypeVar("Child")
+Key = TypeVar("Key")
 Child_co = TypeVar("Child_co", covariant=True)
 LabelValues = tuple[str, ...]
 
@@ -152,3 +151,21 @@ class Kept(Generic[Child]):
         child = self._parent.labels(*values)
         self._children[values] = child
         return child
+
+
+class Found(dict[Key, Child]):
+    """What `find` found for keys as they come, bounded: one look in place of folding each label anew.
+
+    `find` must always find the same for a key. Keys are what peers may choose: once there are too many all
+    are forgotten, and those in use are soon back.
+    """
+
+    def __init__(self, find: Callable[[Key], Child]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: Key) -> Child:
+        if len(self) >= MAX_FOUND:
+            self.clear()
+        found = self[key] = self._find(key)
+        return found

@@ -22,7 +22,7 @@ from gateway.metrics.client_retries import ClientRetries
 from gateway.metrics.collectors import ReadFamily, View, Viewed, WithoutCreated
 from gateway.metrics.exchanges import ExchangeMetrics
 from gateway.metrics.fleet import FleetMetrics, watching_gauge
-from gateway.metrics.job_requests import JobRequestMetrics, queue_gauges, store_gauge
+from gateway.metrics.job_requests import LIMIT_REACHED, JobRequestMetrics, queue_gauges, store_gauge
 from gateway.metrics.job_series import JobState, job_families, states
 from gateway.metrics.jobs import JobMetrics, JobsView, job_gauges
 from gateway.metrics.labels import ErrorCodes, Kept, LabelValues
@@ -68,19 +68,17 @@ class Metrics:
         self._tokens = TokenMetrics(self._registry, token_source)
         self._client_retries = ClientRetries()
         self._make_counters()
-
-    def exchange_started(self, exchange: Exchange) -> None:
+        # What every request calls is called without a layer between.
+        self.exchange_started: Callable[[Exchange], None] = self._exchanges.started
         """A request came in."""
-        self._exchanges.started(exchange)
-
-    def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
+        self.attempt_finished: Callable[[Exchange, Attempt], None] = self._exchanges.attempt_finished
         """An attempt of the exchange is over, be it before or after the exchange itself."""
-        self._exchanges.attempt_finished(exchange, attempt)
 
     def exchange_finished(self, exchange: Exchange) -> None:
         """A request is really over: its body was relayed, dropped or cut."""
         self._exchanges.finished(exchange)
-        self._job_requests.exchange_finished(exchange)
+        if exchange.error_code == LIMIT_REACHED:
+            self._job_requests.limit_reached(exchange.active_job)
         if self._client_retries.is_retry(exchange):
             self._client_retries_seen.inc()
 
