@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.config import Jobs
 from gateway.jobs.departed import MAX_DEPARTED, Departed
+from gateway.jobs.instants import NANOSECONDS
 from gateway.jobs.model import FinishedJob, JobState, LedgerSnapshot, SpanContext
 from gateway.jobs.record import JobRecord
 from gateway.jobs.roster import Key, Roster
@@ -76,12 +77,23 @@ class Ledger:
         self._last_sync = now
         self._trim(now)
 
-    def created(
-        self, kind: str, state: JobState, created_in: SpanContext, asked: float | None = None
-    ) -> None:
+    def seen_again(self, kind: str, state: JobState) -> bool:
+        """Whether an answer showed a job as it is known: then it is `seen`; else `seen` is to be called."""
+        now = self._clock()
+        record = self._jobs.get((kind, state.id))
+        if record is None or not record.repeats(state, now):
+            return False
+        if self._shared is not None:
+            self._shared.seen(kind, (state.id,))
+        self._last_sync = now
+        if self._jobs.next_purge <= now * NANOSECONDS:
+            self._trim(now)
+        return True
+
+    def created(self, kind: str, state: JobState, span: SpanContext, asked: float | None = None) -> None:
         """A job that was created through this gateway, with the span of the request that did it."""
         now = self._clock()
-        self._hear(kind, state, created_in, now if asked is None else asked, now, creation=True)
+        self._hear(kind, state, span, now if asked is None else asked, now, creation=True)
         self._last_sync = now
         self._trim(now)
 
@@ -102,8 +114,7 @@ class Ledger:
         """Another gateway saw jobs at this time, and perhaps nothing new of them."""
         self._last_sync = max(self._last_sync or 0.0, min(at, self._clock()))
         for job_id in job_ids:
-            record = self._jobs.get((kind, job_id))
-            if record is not None and not record.is_over:
+            if (record := self._jobs.get((kind, job_id))) is not None and not record.is_over:
                 record.last_seen = max(record.last_seen, at)
 
     def counted(self, job: FinishedJob) -> None:
@@ -174,8 +185,10 @@ class Ledger:
         creation: bool = False,
         told: JobRecord | None = None,
     ) -> None:
-        record = self._record_for(kind, state, asked, now, creation=creation)
-        if record is None:
+        record = self._find((kind, state.id))
+        if record is None or record.is_before(state, creation=creation):
+            record = JobRecord(kind, state.id, now, left_at=0.0)
+        elif record.is_later_than(state, asked, now):
             return
         former_status = record.status
         changed = record.learn(state, now if told is None else max(asked, record.last_seen))
@@ -199,24 +212,14 @@ class Ledger:
         else:
             self._keep(record, told)
             self._jobs.note_purge(record, now)
-        if is_told and self._shared is not None:
-            self._shared.ended(record.finish(span), heard=told is not None)
-        elif is_told:
-            self._on_finished(record.finish(span))
+        if is_told:
+            self._tell(record.finish(span), heard=told is not None)
 
-    def _record_for(
-        self, kind: str, state: JobState, asked: float, now: float, *, creation: bool
-    ) -> JobRecord | None:
-        """The record that the answer is about, be it a new one; None for an answer that is out of date."""
-        known = self._find((kind, state.id))
-        if known is None or known.is_before(state, creation=creation):
-            return JobRecord(kind, state.id, now, left_at=0.0)
-        if known.created and state.created and state.created < known.created:
-            return None
-        if known.left_at is not None and asked <= known.left_at <= now:
-            # It left after the service was asked; a time to come means that the clock was set back.
-            return None
-        return known
+    def _tell(self, job: FinishedJob, *, heard: bool) -> None:
+        if self._shared is None:
+            self._on_finished(job)
+        else:
+            self._shared.ended(job, heard=heard)
 
     def _find(self, key: Key) -> JobRecord | None:
         return self._jobs.get(key) or self._departed.get(key)
@@ -241,8 +244,7 @@ class Ledger:
         """Let purged jobs leave, then the oldest finished, then those not seen for longest."""
         for record in self._jobs.purged(now):
             self._depart(record, now)
-        excess = len(self._jobs) - self._max
-        if excess > 0:
+        if (excess := len(self._jobs) - self._max) > 0:
             # Some more than needed, so that a full ledger is not searched for each new job.
             for record in self._jobs.first_to_leave(excess + self._max // 100):
                 self._depart(record, now)

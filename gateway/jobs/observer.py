@@ -19,6 +19,7 @@ from gateway.jobs.model import JobState, SpanContext, printable
 from gateway.jobs.wire import (
     MAX_ITEMS,
     NOT_FOUND,
+    JobReader,
     Reason,
     Unreadable,
     is_usable_id,
@@ -30,16 +31,19 @@ from gateway.jobs.wire import (
 MAX_SHOWN_ID = 256
 """Characters of an id in logs and spans."""
 
-_OK: Final = frozenset({200, 201, 202})
-_WANTED: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
+_NOT_FOUND: Final = HTTPStatus.NOT_FOUND.value
+_WANTED: Final = frozenset(
     {
-        "add": _OK,
-        "get": _OK | {404},
-        "list": _OK,
-        "cancel": _OK,
-        "delete": frozenset({204}),
+        *(
+            (operation, status)
+            for operation in ("add", "get", "list", "cancel")
+            for status in (200, 201, 202)
+        ),
+        ("get", _NOT_FOUND),
+        ("delete", 204),
     }
 )
+"""Operations with the statuses of answers that say something of a job."""
 
 
 class JobObserver:
@@ -51,6 +55,7 @@ class JobObserver:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._read_job = JobReader().read
         self.on_seen: Callable[[], None] = lambda: None
         """Called when the ledger has learned of a job's state."""
         self._unreadable: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
@@ -63,21 +68,22 @@ class JobObserver:
     def wants(self, exchange: Exchange, status: int) -> bool:
         """Whether this answer says something of a job, so that a copy of its body is needed."""
         route = exchange.route
-        return route.job_kind is not None and status in _WANTED.get(route.operation or "", ())
+        return route.job_kind is not None and (route.operation, status) in _WANTED
 
     def observe(self, exchange: Exchange, status: int, headers: RawHeaders, body: bytes | None) -> None:
-        """Read a copy of an answer's body, decoded; None for one that was too large to copy.
+        """Read a copy of the body, decoded, of an answer that it `wants`; None for one too large to copy.
 
         Sets the exchange's `job_id` and `job_status` where the answer tells them.
         """
-        kind, operation, path_id = exchange.route.job_kind, exchange.route.operation, exchange.route.job_id
-        if kind is None or not self.wants(exchange, status):
+        route = exchange.route
+        kind, operation, path_id = route.job_kind, route.operation, route.job_id
+        if kind is None:
             return
         if path_id is not None:
             exchange.job_id = printable(path_id, MAX_SHOWN_ID)
         if operation == "delete":
             self._left(kind, exchange)
-        elif status == HTTPStatus.NOT_FOUND:
+        elif status == _NOT_FOUND:
             if _is_unknown_job(kind, headers, body):
                 self._left(kind, exchange)
         elif body is None:
@@ -88,21 +94,22 @@ class JobObserver:
             self._job(kind, exchange, headers, body)
 
     def _job(self, kind: str, exchange: Exchange, headers: RawHeaders, body: bytes) -> None:
-        creation = exchange.route.operation == "add"
-        fallback_id = exchange.route.job_id
+        route = exchange.route
+        creation, fallback_id = route.operation == "add", route.job_id
         if creation and fallback_id is None:
             fallback_id = _operation_id(headers) or _operation_id(exchange.headers)
             exchange.job_id = printable(fallback_id, MAX_SHOWN_ID) if fallback_id else None
         try:
-            state = read_job(kind, body, fallback_id)
+            state = self._read_job(kind, body, fallback_id)
         except Unreadable as error:
             self._unreadable[error.reason] += 1
             return
-        exchange.job_id = printable(state.id, MAX_SHOWN_ID)
+        if state.id != route.job_id:
+            exchange.job_id = printable(state.id, MAX_SHOWN_ID)
         exchange.job_status = state.status_text
         if creation:
             self._ledger.created(kind, state, _span_of(exchange), _asked(exchange))
-        else:
+        elif not self._ledger.seen_again(kind, state):
             self._ledger.seen(kind, (state,), _span_of(exchange), _asked(exchange))
         self.on_seen()
 

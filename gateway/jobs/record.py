@@ -93,6 +93,28 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
             self.seen_unfinished = True
         return self._facts() != before
 
+    def repeats(self, state: JobState, now: float) -> bool:
+        """Whether all that the sighting says is known, as with most polls: then it has been counted.
+
+        The same as `learn` where nothing is news, at a tenth of its cost; what it may be news of is asked
+        there, in doubt too.
+        """
+        status, purge, history = state.status, self.purge, self.history
+        if not history or history[-1][0] != status or status == UNKNOWN or self.left_at is not None:
+            return False
+        if self.created != state.created or purge != state.purge or self.last_seen > now:
+            return False
+        if purge is not None and purge <= now * NANOSECONDS:
+            return False
+        if status not in TERMINAL:
+            if not self.seen_unfinished:
+                return False
+        elif self.finished != state.finished or self.error_code != state.error_code:
+            return False
+        self.sightings += 1
+        self.last_seen = now
+        return True
+
     def adopt(self, other: "JobRecord") -> bool:
         """Take from another gateway's record of the same job what is no state, and say whether there was any.
 
@@ -128,6 +150,13 @@ class JobRecord(msgspec.Struct, eq=False, gc=False, omit_defaults=True):
         if self.created and state.created:
             return state.created > self.created
         return creation and (self.left_at is not None or self.is_over)
+
+    def is_later_than(self, state: JobState, asked: float, now: float) -> bool:
+        """Whether an answer is about a job before, or was asked for before this one left."""
+        if self.created and state.created and state.created < self.created:
+            return True
+        # It left after the service was asked; a time to come means that the clock was set back.
+        return self.left_at is not None and asked <= self.left_at <= now
 
     def state(self) -> JobState:
         """What an answer would have to say to show what is known."""

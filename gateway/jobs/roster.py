@@ -23,7 +23,8 @@ class Roster:
     def __init__(self) -> None:
         self._jobs: dict[Key, JobRecord] = {}
         self._active: dict[str, dict[str, JobRecord]] = {kind: {} for kind in STATUSES}
-        self._next_purge = 0.0
+        self.next_purge = 0.0
+        """When `purged` has something to say at the earliest, in nanoseconds since the epoch."""
         self._counts = {(kind, status): 0 for kind in STATUSES for status in STATUSES[kind]}
 
     def __len__(self) -> int:
@@ -89,15 +90,15 @@ class Roster:
     def note_purge(self, record: JobRecord, now: float) -> None:
         """Remember when the service purges a job, if that is to come."""
         if record.purge is not None and record.purge > now * NANOSECONDS:
-            self._next_purge = min(self._next_purge, record.purge)
+            self.next_purge = min(self.next_purge, record.purge)
 
     def purged(self, now: float) -> Sequence[JobRecord]:
         """Those that the service has purged; who asks takes them out. Costs nothing while none is due."""
-        if now * NANOSECONDS < self._next_purge:
+        if now * NANOSECONDS < self.next_purge:
             return ()
         expired = [record for record in self if record.expired(now)]
         coming = (record.purge for record in self if record.purge is not None)
-        self._next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
+        self.next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
         return expired
 
     def first_to_leave(self, count: int) -> Sequence[JobRecord]:
