@@ -4,7 +4,7 @@ Written as JSON by `msgspec`, and looked at as a whole: field by field, with the
 a line cost 35 µs of a request.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,7 +14,11 @@ from gateway.exchange import Exchange
 MAX_TEXT = 128
 MAX_PATH = 256
 
-_to_json = msgspec.json.Encoder().encode
+_TEXT: Final = slice(MAX_TEXT + 1)
+_PATH: Final = slice(MAX_PATH + 1)
+"""What is kept of a text: enough to see that it is to be cut."""
+
+_to_json: Final = msgspec.json.Encoder().encode
 
 
 class ExchangeLine(msgspec.Struct, omit_defaults=True, gc=False):
@@ -72,11 +76,11 @@ def line_of(exchange: Exchange) -> ExchangeLine:
         "exchange",
         trace.trace_id,
         trace.span_id,
-        exchange.method[: MAX_TEXT + 1],
+        exchange.method[_TEXT],
         template,
-        exchange.raw_path[: MAX_PATH + 1].decode("latin-1"),
+        exchange.raw_path[_PATH].decode("latin-1"),
         exchange.status,
-        exchange.error_code and exchange.error_code[: MAX_TEXT + 1],
+        exchange.error_code and exchange.error_code[_TEXT],
         exchange.error_origin,
         exchange.normalised,
         end - exchange.started,
@@ -88,11 +92,11 @@ def line_of(exchange: Exchange) -> ExchangeLine:
         len(exchange.attempts),
         exchange.bytes_in,
         exchange.bytes_out,
-        exchange.request_id and exchange.request_id[: MAX_TEXT + 1],
-        exchange.client_request_id and exchange.client_request_id[: MAX_TEXT + 1],
+        exchange.request_id and exchange.request_id[_TEXT],
+        exchange.client_request_id and exchange.client_request_id[_TEXT],
         exchange.caller,
         exchange.client,
-        exchange.job_id and exchange.job_id[: MAX_TEXT + 1],
+        exchange.job_id and exchange.job_id[_TEXT],
         exchange.job_status,
         exchange.replayed,
         exchange.active_job,

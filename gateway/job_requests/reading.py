@@ -1,11 +1,12 @@
 """An app's read of the jobs routes: kept, shared with others, or by itself."""
 
 import asyncio
-from contextlib import suppress
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
-from gateway.attempts import Attempts, RoundTrip
+from gateway.attempts import Attempts, RoundTrip, Turn
 from gateway.downstream import Downstream
 from gateway.exchange import Exchange
 from gateway.job_requests.answers import AnswerAtHand
@@ -15,6 +16,8 @@ from gateway.jobs import Priority
 from gateway.jobs.reads import BYPASS, Caller, Given, ReadAnswer, ReadKey, SharedReads, Unshared
 from gateway.metrics import Metrics
 from gateway.spans import ServerSpan
+
+_TOO_MANY_REQUESTS: Final = HTTPStatus.TOO_MANY_REQUESTS.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,22 @@ class JobReads:
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream
     ) -> AnswerAtHand | RoundTrip:
         """The answer, as a response the caller closes. Raises RateLimited and what an attempt raises."""
-        deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
-        key = self.fetching.key(exchange) if self.shared is not None else None
-        if key is not None and self.shared is not None:
-            with suppress(Unshared):
-                return await self._given(self.shared, key, exchange, span, downstream)
-        trip = await self._by_itself(exchange, span, downstream, deadline)
+        deadline = math.inf
+        if not self.turns.governor.off:
+            deadline = asyncio.get_running_loop().time() + self.turns.patience(exchange)
+        shared = self.shared
+        if shared is not None and (key := self.fetching.key(exchange)) is not None:
+            try:
+                return await self._given(shared, key, exchange, span, downstream)
+            except Unshared:
+                pass
+        turn = self.turns.for_app(exchange, downstream, Priority.READ, deadline)
+        trip = await self.attempts.answered(exchange, span, downstream, turn)
+        if trip.status == _TOO_MANY_REQUESTS:
+            trip = await self._again(trip, span, downstream, turn, deadline)
         if exchange.route.job_kind is not None:
             self._count(exchange, "bypass")
-            if self.shared is not None:
+            if shared is not None:
                 exchange.added_headers.append(BYPASS)
         return trip
 
@@ -69,14 +79,12 @@ class JobReads:
         if given.answer.trace != exchange.trace:
             span.link(given.answer.trace)
 
-    async def _by_itself(
-        self, exchange: Exchange, span: ServerSpan, downstream: Downstream, deadline: float
+    async def _again(
+        self, trip: RoundTrip, span: ServerSpan, downstream: Downstream, turn: Turn | None, deadline: float
     ) -> RoundTrip:
-        """A request of its own; one that met a 429 goes again if it can have a turn before the deadline."""
-        loop, governor = asyncio.get_running_loop(), self.turns.governor
-        turn = self.turns.for_app(exchange, downstream, Priority.READ, deadline)
-        trip = await self.attempts.answered(exchange, span, downstream, turn)
-        while trip.status == HTTPStatus.TOO_MANY_REQUESTS:
+        """One that met a 429 goes again for as long as it can have a turn before the deadline."""
+        loop, governor, exchange = asyncio.get_running_loop(), self.turns.governor, trip.exchange
+        while trip.status == _TOO_MANY_REQUESTS:
             self.turns.throttled(trip.headers, Priority.READ)
             if governor.off or loop.time() + governor.expected_wait(Priority.READ) > deadline:
                 break

@@ -25,7 +25,7 @@ class Turns:
 
     def patience(self, exchange: Exchange) -> float:
         """Seconds the app waits for its turn."""
-        return patience(exchange.headers, self.max_wait)
+        return patience(exchange.headers, self.max_wait) if b"prefer" in exchange.fields else self.max_wait
 
     def for_app(
         self, exchange: Exchange, downstream: AppSide, priority: Priority, deadline: float

@@ -31,10 +31,8 @@ class Retries:
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
         self._counts = Window(WINDOW)
-
-    def requested(self, at: float) -> None:
-        """A request was sent for the first time, at `at`."""
-        self._counts.first(at)
+        self.requested: Callable[[float], None] = self._counts.first
+        """A request was sent for the first time, at this time."""
 
     def granted(self, attempts: int) -> bool:
         """Whether a request that was attempted so often may be once more; if so, the budget is charged."""
