@@ -22,7 +22,7 @@ from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.resilience import Retries
 from gateway.spans import ServerSpan
 from gateway.tokens import Token, Tokens, claims_asked_for
-from gateway.upstream import Outbound, Response, Upstream
+from gateway.upstream import Outbound, Upstream
 
 _REFUSED: Final = int(HTTPStatus.UNAUTHORIZED)
 """A member of an enumeration takes as long to look up as a function takes to be called."""
@@ -56,12 +56,9 @@ class Attempts:
         first = len(exchange.attempts)
         repeat: Repeat | None = None
         while True:
-            token, entry = await self._ready(exchange, downstream, turn, repeat)
-            trip = self._begin(exchange, span, token, body, entry)
-            if repeat is not None:
-                self.told.metrics.retried(repeat.reason)
+            trip = await self._begin(exchange, span, downstream, body, turn, repeat)
             try:
-                trip.answered(await self._send(trip, downstream, repeat))
+                await self._send(trip, downstream, repeat)
                 renewed = trip.status == _REFUSED and await self._renewed(trip, downstream, first)
             except BaseException as error:
                 await trip.__aexit__(type(error), downstream.failure or error, None)
@@ -98,10 +95,16 @@ class Attempts:
         """A valid token; None where the gateway owns none. Raises TokenUnavailable."""
         return None if self.tokens is None else await downstream.race(self.tokens.current(), unsent=True)
 
-    async def _ready(
-        self, exchange: Exchange, downstream: AppSide, turn: Turn | None, repeat: Repeat | None
-    ) -> tuple[Token | None, int]:
-        """The token and the circuit's entry for an attempt whose turn it is.
+    async def _begin(
+        self,
+        exchange: Exchange,
+        span: ServerSpan,
+        downstream: AppSide,
+        body: bytes | Upload | None,
+        turn: Turn | None,
+        repeat: Repeat | None,
+    ) -> RoundTrip:
+        """The next attempt, once it may be sent: with a token, when its turn is, as far as the circuit goes.
 
         What stands in the way of a repeat is no answer to the request: then the failure before it is.
         """
@@ -115,27 +118,21 @@ class Attempts:
                 token = await self.token(downstream)
             if repeat is not None:
                 _check_time(repeat)
-            return token, self.told.circuit.enter()
+            entry = self.told.circuit.enter()
         except failures.GatewayError as error:
             if repeat is None or repeat.error is None:
                 raise
             raise repeat.error from error
-
-    def _begin(
-        self,
-        exchange: Exchange,
-        span: ServerSpan,
-        token: Token | None,
-        body: bytes | Upload | None,
-        entry: int,
-    ) -> RoundTrip:
-        attempt = Attempt(len(exchange.attempts), started=time.perf_counter())
-        if not exchange.attempts:
+        if repeat is not None:
+            self.told.metrics.retried(repeat.reason)
+        tried = exchange.attempts
+        attempt = Attempt(len(tried), time.perf_counter())
+        if not tried:
             self.retries.requested(attempt.started)
-        exchange.attempts.append(attempt)
+        tried.append(attempt)
         return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, body, self.told, entry)
 
-    async def _send(self, trip: RoundTrip, downstream: AppSide, repeat: Repeat | None) -> Response:
+    async def _send(self, trip: RoundTrip, downstream: AppSide, repeat: Repeat | None) -> None:
         exchange, token = trip.exchange, trip.token
         request = Outbound(
             exchange.method,
@@ -151,9 +148,10 @@ class Attempts:
         )
         began, waited = time.perf_counter(), exchange.app_wait
         try:
-            return await downstream.race(call)
+            response = await downstream.race(call)
         finally:
             exchange.upstream_wait += time.perf_counter() - began - (exchange.app_wait - waited)
+        trip.answered(response)
 
     async def _renewed(self, trip: RoundTrip, downstream: AppSide, first: int) -> bool:
         """Whether to send a request that was refused again, with the token that replaced the refused one."""

@@ -122,8 +122,10 @@ class _HttpxStream(Response):
 
     def __init__(self, response: httpcore.Response, close: Callable[[], Awaitable[None]]) -> None:
         pieces = response.aiter_stream()
-        headers = [(name.lower(), value) for name, value in response.headers]
-        super().__init__(response.status, headers, lambda: anext(pieces, None))
+        self.status = response.status
+        self.headers = [(name.lower(), value) for name, value in response.headers]
+        self.left = None
+        self._next = lambda: anext(pieces, None)
         self._response = response
         self._close = close
 

@@ -47,12 +47,22 @@ class PyreqwestEngine:
 
     async def send(self, request: Outbound) -> Response:
         """As `Engine.send`."""
-        clients, given = self._clients, request.body
+        clients, given, target = self._clients, request.body, request.target
         body = given if given is None or isinstance(given, bytes) else _Body(given)
         if clients.retired:
             await clients.settled()
-        # Not the client itself: the traceback of a failure would keep it, and with it its connections.
-        stream = self._build(clients.current(), request, body)
+        url = self._known_url(target) if len(target) <= _KNOWN_URL else self._url(target)
+        pairs = [(name.decode(), value.decode()) for name, value in request.headers]
+        if request.authorization is not None:
+            pairs.append(("authorization", request.authorization))
+        try:
+            # Not the client itself: the traceback of a failure would keep it, and with it its connections.
+            builder = clients.current().request(request.method, url).headers(pairs)
+            if body is not None:
+                builder = builder.body_bytes(body) if isinstance(body, bytes) else builder.body_stream(body)
+            stream = builder.streamed_read_buffer_limit(0).build_streamed()
+        except (BuilderError, ValueError):
+            raise failures.RequestInvalid("The request has a header that cannot be forwarded.") from None
         number, kept = clients.number, clients.used
         opening = stream.__aenter__()
         try:
@@ -62,9 +72,7 @@ class PyreqwestEngine:
         except asyncio.CancelledError:
             if isinstance(body, _Body):
                 body.dropped = True
-            request.leftover = leftover = asyncio.create_task(_close_late(opening, stream))
-            self._leftovers.add(leftover)
-            leftover.add_done_callback(self._leftovers.discard)
+            request.leftover = self._left_running(opening, stream)
             raise
         try:
             answered = PyreqwestStream(request.method, stream, response, clients, number)
@@ -75,19 +83,13 @@ class PyreqwestEngine:
             clients.note_used(number)
         return answered
 
-    def _build(self, client: Client, request: Outbound, body: "bytes | _Body | None") -> StreamRequest:
-        target = request.target
-        url = self._known_url(target) if len(target) <= _KNOWN_URL else self._url(target)
-        pairs = [(name.decode(), value.decode()) for name, value in request.headers]
-        if request.authorization is not None:
-            pairs.append(("authorization", request.authorization))
-        try:
-            builder = client.request(request.method, url).headers(pairs).streamed_read_buffer_limit(0)
-            if body is not None:
-                builder = builder.body_bytes(body) if isinstance(body, bytes) else builder.body_stream(body)
-            return builder.build_streamed()
-        except (BuilderError, ValueError):
-            raise failures.RequestInvalid("The request has a header that cannot be forwarded.") from None
+    def _left_running(
+        self, opening: Coroutine[Any, Any, PyreqwestResponse], stream: StreamRequest
+    ) -> asyncio.Task[None]:
+        leftover = asyncio.create_task(_close_late(opening, stream))
+        self._leftovers.add(leftover)
+        leftover.add_done_callback(self._leftovers.discard)
+        return leftover
 
     def _url(self, target: bytes) -> Url:
         """The URL of a target. Raises RequestInvalid where it is not one of the origin's."""

@@ -18,17 +18,6 @@ Fields = dict[str, str | list[str]]
 """Header values by name; a list where there are several lines of one name."""
 
 
-def header_fields(response: PyreqwestResponse) -> Fields:
-    """The header lines. Raises BadUpstreamResponse for a value with bytes outside ASCII."""
-    try:
-        # A third less than the lines one by one, each of which is asked for under a lock.
-        return response.headers.dict_multi_value()
-    except ValueError:
-        raise failures.BadUpstreamResponse(
-            "A response header has bytes outside ASCII.", inner="HeaderEncoding"
-        ) from None
-
-
 def raw_headers(fields: Fields) -> RawHeaders:
     """The header lines as they came, but for those of one name, which pyreqwest puts together."""
     try:
@@ -65,11 +54,21 @@ class PyreqwestStream(Response):
         clients: Generations[Client],
         number: int,
     ) -> None:
-        """`number` is that of the client among `clients` which sent the request."""
-        fields = header_fields(response)
-        status = response.status
-        left = announced(method, status, fields.get("content-length"))
-        super().__init__(status, raw_headers(fields), response.body_reader.read_chunk, left)
+        """`number` is that of the client among `clients` which sent the request.
+
+        Raises BadUpstreamResponse for a header value with bytes outside ASCII.
+        """
+        try:
+            # A third less than the lines one by one, each of which is asked for under a lock.
+            fields = response.headers.dict_multi_value()
+        except ValueError:
+            raise failures.BadUpstreamResponse(
+                "A response header has bytes outside ASCII.", inner="HeaderEncoding"
+            ) from None
+        self.status = status = response.status
+        self.headers = raw_headers(fields)
+        self.left = announced(method, status, fields.get("content-length"))
+        self._next = response.body_reader.read_chunk
         self._request = request
         self._clients = clients
         self._number = number

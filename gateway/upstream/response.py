@@ -13,30 +13,23 @@ from gateway.upstream.slots import Slots
 class Response(ABC):
     """Reads its body with a deadline for each piece; frees the slots it holds once it is closed."""
 
-    __slots__ = ("_held", "_idle", "_next", "headers", "left", "status")
+    __slots__ = ("_next", "headers", "held", "idle", "left", "status")
 
     broken: ClassVar[tuple[type[Exception], ...]]
     """What the engine raises where the body breaks off."""
 
-    def __init__(
-        self,
-        status: int,
-        headers: RawHeaders,
-        next_piece: Callable[[], Awaitable[Any]],
-        left: int | None = None,
-    ) -> None:
-        """`next_piece` gives what `bytes` takes, or None at the end."""
-        self.status = status
-        self.headers = headers
-        self._next = next_piece
-        self.left = left
-        """How many bytes of the body are to come; None where only its end will tell."""
-        self._held: Sequence[Slots] = ()
-
-    def hold(self, slots: Sequence[Slots], idle: float) -> None:
-        """Take over the slots of the round trip; each piece may take `idle` seconds from now on."""
-        self._held = slots
-        self._idle = idle
+    # By the engine.
+    status: int
+    headers: RawHeaders
+    left: int | None
+    """How many bytes of the body are to come; None where only its end will tell."""
+    _next: Callable[[], Awaitable[Any]]
+    """Gives what `bytes` takes, or None at the end."""
+    # By whoever counts and times round trips.
+    held: Sequence[Slots]
+    """Slots to be given back once."""
+    idle: float
+    """Seconds that each piece may take."""
 
     async def read(self) -> bytes | None:
         """The next piece of the body, None at its proper end.
@@ -48,7 +41,7 @@ class Response(ABC):
             # Asking for the end would cost another trip through the engine.
             return None
         try:
-            piece = await within(self._idle, self._next())
+            piece = await within(self.idle, self._next())
         except self.broken as error:
             raise failures.UpstreamConnectionLost(
                 "The upstream's connection broke inside the response body."
@@ -63,7 +56,7 @@ class Response(ABC):
 
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body was not read to its end; may be repeated."""
-        held, self._held = self._held, ()
+        held, self.held = self.held, ()
         if not held:
             return
         try:

@@ -129,7 +129,7 @@ class Upstream:
             for slots in wanted[:held]:
                 slots.give_back(request.leftover)
             raise
-        response.hold(wanted, times.read_idle)
+        response.held, response.idle = wanted, times.read_idle
         return response
 
     async def _send_upload(
