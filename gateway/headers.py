@@ -35,6 +35,7 @@ TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _PLAIN_VALUES = bytes({0x09, *range(0x20, 0x7F)})
 VALUE_BYTES = _PLAIN_VALUES + bytes(range(0x80, 0x100))
 """What a value is made of (RFC 9110, section 5.5)."""
+_ENDS_HERE_TOO = HOP_BY_HOP | {b"traceresponse"}
 _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _ENDS_HERE
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization")
 _PLAIN_NAMES = TOKEN_BYTES.replace(b"_", b"")
@@ -163,7 +164,10 @@ def _connection_names(names: bytes, headers: RawHeaders) -> frozenset[bytes]:
 
 
 def to_downstream(headers: RawHeaders) -> RawHeaders:
-    """The app's copy of the upstream's response headers, with one length where several lines say it."""
+    """The app's copy of the upstream's response headers, with one length where several lines say it.
+
+    The gateway adds a `traceresponse` of its own.
+    """
     names = b"\n".join(map(_name, headers))
     kept = list(compress(headers, (_kept_downwards if len(names) <= _SHORT else _downwards)(names)))
     named = _connection_names(names, headers) if b"connection" in names else _NONE
@@ -174,7 +178,7 @@ def _downwards(names: bytes) -> tuple[bool, ...]:
     """Which lines pass to the app, by their names, as `_upwards`."""
     each = names.split(b"\n")
     return tuple(
-        name not in HOP_BY_HOP
+        name not in _ENDS_HERE_TOO
         and (name[:10] != b"x-gateway-" or name == _TOLD_BEFORE)
         # Equal lines say one thing, and are sent once (RFC 9110, section 8.6).
         and (name != b"content-length" or each.index(name) == at)

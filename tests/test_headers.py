@@ -194,6 +194,11 @@ def test_response_loses_the_hop_and_keeps_all_else(lines: RawHeaders) -> None:
     assert to_downstream(lines) == kept
 
 
+def test_a_response_loses_its_traceresponse() -> None:
+    """The app gets the gateway's own."""
+    assert to_downstream([(b"traceresponse", b"00-1-2-01"), (b"x-a", b"1")]) == [(b"x-a", b"1")]
+
+
 def test_equal_lengths_of_a_response_become_one() -> None:
     """Two Content-Length lines that say the same are one line for the app."""
     lines = [(b"content-length", b"2"), (b"x-a", b"1"), (b"content-length", b"2")]
