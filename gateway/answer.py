@@ -3,19 +3,21 @@
 Bodies are read only where there is a reason to; everything else is relayed as it comes.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
 from gateway import bodies, errors, headers, links
 from gateway.config.origin import Origin
+from gateway.downstream import Downstream
 from gateway.exchange import Exchange, RawHeaders
 from gateway.jobs import JobObserver, Ledger
 from gateway.metrics import Metrics
 
 _OK = 200
 _FIRST_ERROR = 400
+_Read = tuple[RawHeaders, bodies.Body, bytes | None]
+"""Headers and body for the app, and the body as the jobs room reads it, where that is known."""
 
 
 class UpstreamAnswer(bodies.Readable, Protocol):
@@ -32,19 +34,6 @@ class UpstreamAnswer(bodies.Readable, Protocol):
     @property
     def observed(self) -> bool:
         """Whether the ledger has been told of it already."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """A response ready to be relayed."""
-
-    status: int
-    headers: RawHeaders
-    body: bodies.Body
-    observed: bool = False
-    """Whether the jobs room has seen the body, or need not."""
-    plain: bytes | None = None
-    """The body as the jobs room reads it, where that is known before the relay."""
 
 
 class Answers:
@@ -70,24 +59,39 @@ class Answers:
         self._ledger = ledger
         self._metrics = metrics
 
-    async def shape(self, exchange: Exchange, response: UpstreamAnswer) -> Answer:
-        """The answer to relay; raises what reading the upstream's body raises."""
+    async def shape(
+        self, exchange: Exchange, response: UpstreamAnswer, downstream: Downstream
+    ) -> tuple[RawHeaders, bodies.Readable, int | None]:
+        """Headers, body and Content-Length for the app; raises what reading the upstream's body raises."""
+        status = response.status
         kept = headers.to_downstream(response.headers)
-        request_id = headers.first(kept, b"x-ms-request-id")
+        fields = dict(reversed(kept))
+        request_id = fields.get(b"x-ms-request-id")
         exchange.request_id = request_id.decode("latin-1") if request_id is not None else None
-        base = self._base(exchange)
-        kept = links.rewrite_headers(kept, self._origin, base)
-        if response.status >= _FIRST_ERROR:
-            return await self._error(exchange, response, kept)
-        if exchange.route.pages and response.status == _OK and exchange.method == "GET":
-            return await self._page(response, kept, base)
-        return Answer(response.status, kept, bodies.Body(b"", response), response.observed)
+        if not links.LINK_HEADERS.isdisjoint(fields):
+            kept = links.rewrite_headers(kept, self._origin, self._base(exchange))
+        body: bodies.Readable = response
+        plain = None
+        if status >= _FIRST_ERROR:
+            kept, body, plain = await self._error(exchange, response, kept, downstream)
+            fields = dict(reversed(kept))
+        elif exchange.route.pages and status == _OK and exchange.method == "GET":
+            kept, body, plain = await self._page(exchange, response, kept, downstream)
+            fields = dict(reversed(kept))
+        length = fields.get(b"content-length")
+        announced = None if length is None else int(length)
+        if not response.observed and self._jobs.wants(exchange, status):
+            coding = fields.get(b"content-encoding")
+            observe = partial(self._observe, exchange, status, kept, coding, plain)
+            body = bodies.Copied(body, self._cap, announced, observe)
+        return kept, body, announced
 
-    async def _error(self, exchange: Exchange, response: UpstreamAnswer, kept: RawHeaders) -> Answer:
+    async def _error(
+        self, exchange: Exchange, response: UpstreamAnswer, kept: RawHeaders, downstream: Downstream
+    ) -> _Read:
+        body = bodies.Body(b"", response)
         if errors.reads_error(method=exchange.method, status=response.status, headers=kept):
-            body = await bodies.read_up_to(response, errors.ERROR_BODY_CAP)
-        else:
-            body = bodies.Body(b"", response)
+            body = await downstream.race(bodies.read_up_to(response, errors.ERROR_BODY_CAP))
         normalised = errors.normalise(
             method=exchange.method,
             status=response.status,
@@ -102,43 +106,41 @@ class Answers:
             self._name_active_job(exchange)
         if response.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
             exchange.error_type = str(response.status)
-        if normalised.body is not None:
-            body = bodies.Body(normalised.body, None)
-        return Answer(response.status, normalised.headers, body, response.observed, body.whole)
+        shown = body if normalised.body is None else bodies.Body(normalised.body)
+        return normalised.headers, shown, body.whole
 
-    async def _page(self, response: UpstreamAnswer, kept: RawHeaders, base: bytes) -> Answer:
-        body = await bodies.read_up_to(response, self._cap)
+    async def _page(
+        self, exchange: Exchange, response: UpstreamAnswer, kept: RawHeaders, downstream: Downstream
+    ) -> _Read:
+        body = await downstream.race(bodies.read_up_to(response, self._cap))
         if body.whole is None:
             self._metrics.body_unread("too_large")
-            return Answer(response.status, kept, body, response.observed)
+            return kept, body, None
         coding = headers.first(kept, b"content-encoding")
         plain = bodies.decoded(body.whole, coding, self._cap)
         if plain is None:
             self._metrics.body_unread("encoding")
-            return Answer(response.status, kept, body, response.observed)
-        rewritten = links.rewrite_next_link(plain, self._origin, base)
+            return kept, body, None
+        rewritten = links.rewrite_next_link(plain, self._origin, self._base(exchange))
         if rewritten != plain:
-            body = bodies.Body(rewritten, None)
+            body = bodies.Body(rewritten)
             kept = headers.replaced(kept, b"content-encoding", None)
             kept = headers.replaced(kept, b"content-length", b"%d" % len(rewritten))
-        return Answer(response.status, kept, body, response.observed, plain)
+        return kept, body, plain
 
-    async def pieces(self, exchange: Exchange, answer: Answer) -> AsyncIterator[bytes]:
-        """The body's pieces, and the jobs room's look at them once the last has passed."""
-        if answer.observed or not self._jobs.wants(exchange, answer.status):
-            async for piece in answer.body.pieces():
-                yield piece
-            return
-        copy = bodies.Copy(self._cap)
-        async for piece in answer.body.pieces():
-            if answer.plain is None:
-                copy.add(piece)
-            yield piece
-        body = answer.plain
-        if body is None and copy.whole is not None:
-            coding = headers.first(answer.headers, b"content-encoding")
-            body = bodies.decoded(copy.whole, coding, self._cap)
-        self._jobs.observe(exchange, answer.status, answer.headers, body)
+    def _observe(
+        self,
+        exchange: Exchange,
+        status: int,
+        kept: RawHeaders,
+        coding: bytes | None,
+        plain: bytes | None,
+        body: bytes | None,
+    ) -> None:
+        """Show the jobs room an answer that has passed: `plain`, where that is known, else its `body`."""
+        if plain is None and body is not None:
+            plain = bodies.decoded(body, coding, self._cap)
+        self._jobs.observe(exchange, status, kept, plain)
 
     def _name_active_job(self, exchange: Exchange) -> None:
         """Say which job is in the way, where the ledger knows; the body stays the upstream's."""

@@ -5,7 +5,7 @@ through.
 """
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,21 +25,22 @@ class Body:
     """What was read of a body so far, and where the rest comes from."""
 
     start: bytes
-    rest: Readable | None
+    rest: Readable | None = None
     """None when `start` is all of it."""
+    _start_given: bool = field(default=False, init=False)
 
     @property
     def whole(self) -> bytes | None:
         """The body, where it was read to its end; else None."""
         return self.start if self.rest is None else None
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Everything in order: what was read, then the rest as it comes."""
-        if self.start:
-            yield self.start
-        if self.rest is not None:
-            while (piece := await self.rest.read()) is not None:
-                yield piece
+    async def read(self) -> bytes | None:
+        """The next piece: what was read already, if anything, then the rest as it comes; None at the end."""
+        if not self._start_given:
+            self._start_given = True
+            if self.start:
+                return self.start
+        return None if self.rest is None else await self.rest.read()
 
 
 async def read_up_to(source: Readable, cap: int) -> Body:
@@ -49,37 +50,51 @@ async def read_up_to(source: Readable, cap: int) -> Body:
     while size <= cap:
         piece = await source.read()
         if piece is None:
-            return Body(b"".join(pieces), None)
+            return Body(b"".join(pieces))
         pieces.append(piece)
         size += len(piece)
     return Body(b"".join(pieces), source)
 
 
-@dataclass(slots=True)
-class Copy:
-    """A bounded copy of a body that passes; None in `whole` once it has outgrown `cap`."""
+class Copied:
+    """A body that passes; who asked for a copy gets it once the last piece has come."""
 
-    cap: int
-    _pieces: list[bytes] = field(default_factory=list)
-    _size: int = 0
+    __slots__ = ("_body", "_cap", "_length", "_pieces", "_size", "_take")
 
-    def add(self, piece: bytes) -> None:
-        """Take note of a piece that passes."""
-        self._size += len(piece)
-        if self._size <= self.cap:
-            self._pieces.append(piece)
-        else:
-            self._pieces.clear()
+    def __init__(
+        self, body: Readable, cap: int, length: int | None, take: Callable[[bytes | None], None]
+    ) -> None:
+        """`take` gets None where there are more than `cap` bytes.
 
-    @property
-    def whole(self) -> bytes | None:
-        """The body so far, or None where it is larger than the cap."""
-        return b"".join(self._pieces) if self._size <= self.cap else None
+        The last piece is known by the `length` that is announced, and by the end only where none is.
+        """
+        self._body = body
+        self._cap = cap
+        self._length = length
+        self._take = take
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    async def read(self) -> bytes | None:
+        """The next piece; None at the end."""
+        piece = await self._body.read()
+        if piece is not None:
+            size = self._size = self._size + len(piece)
+            if size <= self._cap:
+                self._pieces.append(piece)
+            else:
+                self._pieces.clear()
+            if size != self._length:
+                return piece
+        self._take(b"".join(self._pieces) if self._size <= self._cap else None)
+        return piece
 
 
 def decoded(body: bytes, coding: bytes | None, cap: int) -> bytes | None:
     """The body without its content coding; None where it is unknown, broken, or larger than `cap` decoded."""
-    name = (coding or b"identity").strip().lower()
+    if coding is None:
+        return body
+    name = coding.strip().lower()
     if name in {b"identity", b""}:
         return body
     if name not in {b"gzip", b"x-gzip", b"deflate"}:
@@ -91,8 +106,3 @@ def decoded(body: bytes, coding: bytes | None, cap: int) -> bytes | None:
         return None
     # What follows the end (gzip may have several members) would be lost.
     return out if inflate.eof and not inflate.unused_data and len(out) <= cap else None
-
-
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """A body that is at hand, as a stream of one piece."""
-    yield body

@@ -7,7 +7,7 @@ header with two patterns, for applications that may send anything. What comes he
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any
 
 from uvicorn._types import ASGISendEvent
@@ -21,11 +21,22 @@ NO_BODY_STATUS = frozenset({204, 304})
 SILENT = logging.getLogger("gateway.protocol")
 """What uvicorn would log (a cut response, a bad request) is told by the exchange's own log line."""
 SILENT.setLevel(logging.CRITICAL + 1)
-_LINE = b"%b: %b\r\n".__mod__
 Message = MutableMapping[str, Any]
 Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
 ]
+_STATUS = {status: line.removesuffix(b"\r\n") for status, line in STATUS_LINE.items()}
+_LINE = b": ".join
+
+
+class _Sent(Awaitable[None]):
+    """What there is to await of a message that was written at once: nothing."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+SENT = _Sent()
 
 
 class Cycle:
@@ -121,46 +132,56 @@ class Cycle:
             told, self._told = self._told, None
             told.set()
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Write a head or a piece of a body (ASGI), once the connection takes more."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if message["type"] == "http.response.start":
-            self._send_head(message["status"], [*self.default_headers, *message.get("headers", ())])
-        elif message["type"] == "http.response.body":
-            self._send_piece(message.get("body", b""), more=message.get("more_body", False))
-        else:
-            raise RuntimeError(f"{message['type']} is no part of a response")
+    def send(self, message: ASGISendEvent) -> Awaitable[None]:
+        """Write a head or a piece of a body (ASGI): at once, or when the connection takes more.
 
-    def _send_head(self, status: int, headers: RawHeaders) -> None:
+        Where it was written at once the result is `SENT`, which need not be awaited: what is needed to wait
+        costs more than to write.
+        """
+        if self.disconnected:
+            return SENT
+        if self.flow.write_paused:
+            return self._send_later(message)
         if self.response_started:
-            raise RuntimeError("the response has begun already")
+            self._send_piece(message)
+        else:
+            self._send_head(message)
+        return SENT
+
+    async def _send_later(self, message: ASGISendEvent) -> None:
+        await self.flow.drain()
+        await self.send(message)
+
+    def _send_head(self, message: ASGISendEvent) -> None:
+        if message["type"] != "http.response.start":
+            raise RuntimeError(f"{message['type']} does not begin a response")
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status], *map(_LINE, headers)]
+        status, headers = message["status"], message.get("headers", ())
+        lines = [_STATUS[status], *map(_LINE, self.default_headers), *map(_LINE, headers)]
         fields = dict(headers)
         if b"transfer-encoding" in fields:
             self.chunked_encoding = True
         elif b"content-length" in fields:
             self.expected_content_length = int(fields[b"content-length"])
             self.chunked_encoding = False
-        if fields.get(b"connection") == b"close":
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in NO_BODY_STATUS:
+        elif self.scope["method"] != "HEAD" and status not in NO_BODY_STATUS:
             self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        head = b"".join([*lines, b"\r\n"])
+            lines.append(b"transfer-encoding: chunked")
+        if b"connection" in fields:
+            self.keep_alive = self.keep_alive and fields[b"connection"] != b"close"
+        elif not self.keep_alive:
+            lines.append(b"connection: close")
+        # As it ends with an empty line, each line has a break of its own behind it, and no other.
+        head = b"\r\n".join([*lines, b"", b""])
         if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
             raise RuntimeError("a response header has a line break")
         self.transport.write(head)
 
-    def _send_piece(self, body: bytes, *, more: bool) -> None:
-        if not self.response_started or self.response_complete:
-            raise RuntimeError("a piece of a body before the head, or behind the end")
+    def _send_piece(self, message: ASGISendEvent) -> None:
+        if message["type"] != "http.response.body" or self.response_complete:
+            raise RuntimeError(f"{message['type']} behind the head, or behind the end")
+        body, more = message.get("body", b""), message.get("more_body", False)
         if self.scope["method"] == "HEAD":
             self.expected_content_length = 0
         elif self.chunked_encoding:
@@ -172,10 +193,8 @@ class Cycle:
                 raise RuntimeError("the body is longer than its Content-Length")
             if body:
                 self.transport.write(body)
-        if not more:
-            self._end()
-
-    def _end(self) -> None:
+        if more:
+            return
         if self.expected_content_length:
             raise RuntimeError("the body is shorter than its Content-Length")
         self.response_complete = True

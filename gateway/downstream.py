@@ -5,18 +5,16 @@ ASGI ends here: the other rooms see an `Exchange`, bytes and awaitables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from gateway import failures
-from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
-from gateway.bodies import once
+from gateway.arrival import CONNECTION, REFUSAL, Connection, Receive, Scope, Send
+from gateway.bodies import Body, Readable
 from gateway.config import Limits
-from gateway.cycle import NO_BODY_STATUS
+from gateway.cycle import NO_BODY_STATUS, SENT
 from gateway.deadline import within
 from gateway.exchange import Exchange, RawHeaders
-from gateway.headers import first
 
 Result = TypeVar("Result")
 
@@ -25,6 +23,17 @@ _GIVEN_UP_WITH_THE_CLIENT = frozenset({"GET", "HEAD"})
 
 class Downstream:
     """One exchange's connection to the app."""
+
+    failure: BaseException | None = None
+    """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
+    response_started = False
+    body_finished = False
+    """Whether nothing is left to be read of the request: all of its body was read, or it has none."""
+    _body: "bytes | Upload | None" = None
+    _task: asyncio.Task[Any] | None = None
+    _racing: bool | None = None
+    """Whether what is raced has not gone to the upstream yet; None while nothing is."""
+    _given_up = False
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, limits: Limits
@@ -37,16 +46,6 @@ class Downstream:
         self._connection: Connection = scope[CONNECTION]
         self._connection.on_lost = self._lost
         exchange.client_left = self._connection.lost
-        self._task: asyncio.Task[Any] | None = None
-        self._racing: asyncio.Task[Any] | None = None
-        self._given_up = False
-        self._unsent = False
-        self._body: bytes | Upload | None = None
-        self.failure: BaseException | None = None
-        """What went wrong while the app's body was read: the cause of an engine's failure to send it."""
-        self.response_started = False
-        self.body_finished = False
-        """Whether nothing is left to be read of the request: all of its body was read, or it has none."""
 
     async def body(self) -> "bytes | Upload | None":
         """The request's body: None where there is none, bytes up to `limits.replay_body`, else the stream.
@@ -60,8 +59,8 @@ class Downstream:
     @property
     def has_body(self) -> bool:
         """Whether the request has a body, be it an empty one."""
-        header = self._exchange.header
-        return header(b"content-length") is not None or header(b"transfer-encoding") is not None
+        fields = self._exchange.fields
+        return b"content-length" in fields or b"transfer-encoding" in fields
 
     async def _read_body(self) -> "bytes | Upload":
         length = self._exchange.header(b"content-length")
@@ -114,93 +113,85 @@ class Downstream:
         A write that was fully sent runs to its end, so that its outcome is logged and counted; `unsent` says
         that it has not gone to the upstream yet, so that it need not go at all. Raises ClientLeft.
         """
-        # An exchange is one task; asking costs as much as the rest of this.
-        task = self._task = self._task or asyncio.current_task()
-        outer = self._racing, self._unsent
-        self._unsent = unsent
-        if task is None or (self._exchange.client_left and self._gives_up()):
+        if self._exchange.client_left and (unsent or self._gives_up()):
             call.close()
             raise failures.ClientLeft
-        self._racing = task
-        cancelling = task.cancelling()
+        if self._task is None:
+            # An exchange is one task; asking costs as much as the rest of this.
+            self._task = asyncio.current_task()
+        outer, self._racing = self._racing, unsent
         try:
             return await call
         except asyncio.CancelledError:
-            # As asyncio.timeout tells its own cancellation from everybody else's.
-            if self._given_up and task.uncancel() <= cancelling:
+            # Where somebody else has cancelled the exchange as well, that stands.
+            if self._given_up and self._task is not None and not self._task.uncancel():
                 raise failures.ClientLeft from None
             raise
         finally:
-            self._racing, self._unsent = outer
+            self._racing = outer
 
     def _gives_up(self) -> bool:
-        return self._unsent or not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
+        return not self.body_finished or self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT
 
     def _lost(self) -> None:
         self._exchange.client_left = True
-        if self._racing is not None and self._gives_up():
+        unsent = self._racing
+        if self._task is not None and unsent is not None and (unsent or self._gives_up()):
             self._given_up = True
-            self._racing.cancel()
+            self._task.cancel()
 
-    async def relay(self, status: int, headers: RawHeaders, pieces: AsyncIterator[bytes]) -> None:
-        """Send the response as its pieces come. Raises ClientLeft where nobody is left to read it.
+    async def relay(self, status: int, headers: RawHeaders, body: Readable, announced: int | None) -> None:
+        """Send the response as its pieces come; `announced` is its Content-Length, where it has one.
 
-        Each piece waits until the app has taken the one before, at most `limits.slow_reader`.
+        Each piece waits until the app has taken the one before, at most `limits.slow_reader`. A body that was
+        announced ends with its last byte: to ask for the end as well would cost as much as the last piece.
+        Raises ClientLeft where nobody is left to read it.
         """
-        self._exchange.status = status
+        exchange = self._exchange
+        exchange.status = status
+        unsaid = status in NO_BODY_STATUS or exchange.method == "HEAD"
         if status in NO_BODY_STATUS:
             # A server must not announce a length for these here: uvicorn would wait for that many bytes.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        elif self._needs_length(headers):
-            body = await self.race(self._collected(pieces))
-            headers, pieces = [*headers, (b"content-length", b"%d" % len(body))], once(body)
-        await self._hand_over({"type": "http.response.start", "status": status, "headers": headers})
-        self.response_started = True
-        length = first(headers, b"content-length")
-        last = await self.race(self._stream(pieces, None if length is None else int(length)))
-        await self._hand_over({"type": "http.response.body", "body": last, "more_body": False})
+        elif announced is None and exchange.http_version == "1.0" and not unsaid:
+            # The server would use chunks, which HTTP/1.0 does not know.
+            whole = await self.race(self._collected(body))
+            announced, body = len(whole), Body(whole)
+            headers = [*headers, (b"content-length", b"%d" % announced)]
+        sending = self._send({"type": "http.response.start", "status": status, "headers": headers})
+        if sending is not SENT:
+            await self._taken(sending)
+        self.response_started = more = True
+        while more:
+            piece = await self.race(body.read())
+            if piece is None:
+                piece, more = b"", False
+            elif unsaid:
+                continue
+            else:
+                exchange.bytes_out += len(piece)
+                more = exchange.bytes_out != announced
+            sending = self._send({"type": "http.response.body", "body": piece, "more_body": more})
+            if sending is not SENT:
+                await self._taken(sending)
         self.close()
 
-    async def _stream(self, pieces: AsyncIterator[bytes], announced: int | None) -> bytes:
-        """Hand over the pieces but the last, where it can be known for one: it ends the response."""
-        last = b""
-        unsaid = self._exchange.method == "HEAD" or self._exchange.status in NO_BODY_STATUS
-        async with aclosing(pieces) as stream:  # type: ignore[type-var]
-            async for piece in stream:
-                if unsaid:
-                    continue
-                self._exchange.bytes_out += len(piece)
-                if self._exchange.bytes_out == announced:
-                    last = piece
-                elif last:
-                    raise failures.ResponseCut("The body is longer than was announced.")
-                else:
-                    await self._hand_over({"type": "http.response.body", "body": piece, "more_body": True})
-        return last
-
-    def _needs_length(self, headers: RawHeaders) -> bool:
-        """Whether the server would use chunks, which HTTP/1.0 does not know."""
-        exchange = self._exchange
-        old = exchange.http_version == "1.0" and exchange.method != "HEAD"
-        return old and first(headers, b"content-length") is None
-
-    async def _collected(self, pieces: AsyncIterator[bytes]) -> bytes:
+    async def _collected(self, body: Readable) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
-        body = bytearray()
-        async for piece in pieces:
-            body += piece
-            if len(body) > self._limits.observed_body:
+        whole = bytearray()
+        while (piece := await body.read()) is not None:
+            whole += piece
+            if len(whole) > self._limits.observed_body:
                 raise failures.BadUpstreamResponse(
                     "The response has no length and is too large for HTTP/1.0 (limits.observed_body)."
                 )
-        return bytes(body)
+        return bytes(whole)
 
-    async def _hand_over(self, message: Message) -> None:
-        if self._exchange.client_left and self._exchange.method in _GIVEN_UP_WITH_THE_CLIENT:
-            raise failures.ClientLeft
+    async def _taken(self, sending: Awaitable[None]) -> None:
+        """Wait until the app has taken what is sent."""
         waiting = time.perf_counter()
         try:
-            await within(self._limits.slow_reader, self._send(message))
+            await within(self._limits.slow_reader, sending)
         except TimeoutError:
             # Closed politely, the connection would last until the app has taken what is buffered.
             self._connection.abort()

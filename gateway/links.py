@@ -61,8 +61,6 @@ def absolute(value: bytes, origin: OriginLike, base: bytes) -> bytes | None:
 
 def rewrite_headers(headers: RawHeaders, origin: OriginLike, base: bytes) -> RawHeaders:
     """The headers with `Operation-Location` and `Location` leading to the gateway."""
-    if LINK_HEADERS.isdisjoint(dict(headers)):
-        return headers
     return [
         (name, absolute(value, origin, base) or value) if name in LINK_HEADERS else (name, value)
         for name, value in headers

@@ -11,7 +11,7 @@ from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.arrival import Receive, Scope, Send, read_exchange
 from gateway.attempts import SAFE, Attempts, RoundTrip
-from gateway.bodies import once
+from gateway.bodies import Body
 from gateway.callers import Callers
 from gateway.config import Limits
 from gateway.downstream import Downstream
@@ -59,9 +59,9 @@ class Proxy:
             self.admission.admit(exchange, stranger)
             self.drain.check()
             async with await self._answered(exchange, span, downstream) as response:
-                answer = await downstream.race(self.answers.shape(exchange, response))
-                kept = self._own_headers(exchange, answer.headers)
-                await downstream.relay(answer.status, kept, self.answers.pieces(exchange, answer))
+                kept, body, announced = await self.answers.shape(exchange, response, downstream)
+                kept = self._own_headers(exchange, kept)
+                await downstream.relay(response.status, kept, body, announced)
         except failures.ClientLeft:
             exchange.client_left = True
         except failures.ResponseCut:
@@ -116,14 +116,12 @@ class Proxy:
         last = not downstream.body_finished or isinstance(failure, failures.RequestInvalid)
         kept = self._own_headers(exchange, rendered.headers, last=last)
         try:
-            await downstream.relay(rendered.status, kept, once(rendered.body))
+            await downstream.relay(rendered.status, kept, Body(rendered.body), len(rendered.body))
         except (failures.ClientLeft, failures.ResponseCut):
             exchange.client_left = True
 
     def _own_headers(self, exchange: Exchange, kept: RawHeaders, *, last: bool = False) -> RawHeaders:
-        out = [pair for pair in kept if pair[0] != b"traceresponse"]
-        out.append((b"traceresponse", exchange.trace.response_header))
-        out.extend(exchange.added_headers)
+        out = [*kept, (b"traceresponse", exchange.trace.response_header), *exchange.added_headers]
         if last or self.drain.draining:
             out.append((b"connection", b"close"))
         return out

@@ -1,6 +1,7 @@
 """Bounded reading of bodies: all of it, or what was read and the rest to follow; nothing lost or twice."""
 
 import gzip
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bodies import Body, Copy, decoded, read_up_to
+from gateway.bodies import Body, Copied, decoded, read_up_to
 
 CAP = 1_000
 PLAIN_GZIP = gzip.compress(b"plain", mtime=0)
@@ -29,8 +30,15 @@ class Source:
         return self._pieces.pop(0) if self._pieces else None
 
 
+async def _pieces(body: Body) -> list[bytes]:
+    pieces = []
+    while (piece := await body.read()) is not None:
+        pieces.append(piece)
+    return pieces
+
+
 async def _collected(body: Body) -> bytes:
-    return b"".join([piece async for piece in body.pieces()])
+    return b"".join(await _pieces(body))
 
 
 @given(PIECES, st.integers(0, 200))
@@ -61,7 +69,7 @@ async def test_empty_body_has_no_pieces() -> None:
     """An empty body is whole and gives no piece, not an empty one."""
     body = await read_up_to(Source([]), CAP)
     assert body.whole == b""
-    assert [piece async for piece in body.pieces()] == []
+    assert await _pieces(body) == []
 
 
 async def test_failure_of_the_source_is_passed_on() -> None:
@@ -81,23 +89,30 @@ async def test_failure_of_the_source_is_passed_on() -> None:
         await _collected(body)
 
 
-@given(PIECES, st.integers(0, 200))
-def test_copy_is_whole_within_its_cap(pieces: list[bytes], cap: int) -> None:
-    """A copy is all that passed, or None once it has outgrown the cap, and stays so."""
-    copy = Copy(cap)
+@given(PIECES, st.integers(0, 200), st.booleans())
+async def test_a_copy_is_given_with_the_last_piece(pieces: list[bytes], cap: int, announced: bool) -> None:
+    """All that passed, or None where that is over the cap; the end is asked for where no length says it."""
+    data, source, copies = b"".join(pieces), Source(pieces), list[bytes | None]()
+    body = Copied(source, cap, len(data) if announced and data else None, copies.append)
     seen = b""
-    for piece in pieces:
-        copy.add(piece)
+    while (piece := await body.read()) is not None:
         seen += piece
-        assert copy.whole == (seen if len(seen) <= cap else None)
+        assert len(copies) == (announced and seen == data)
+        if copies:
+            break
+    assert (seen, copies) == (data, [data if len(data) <= cap else None])
+    assert source.reads == len(pieces) + (not announced or not data)
 
 
-def test_outgrown_copy_holds_no_bytes() -> None:
+async def test_outgrown_copy_holds_no_bytes() -> None:
     """Memory stays bounded: what outgrew the cap is let go."""
-    copy = Copy(10)
-    for _ in range(3):
-        copy.add(b"12345678")
-    assert copy == Copy(10, _pieces=[], _size=24)
+    piece = bytes(1_000_000)
+    held = sys.getrefcount(piece)
+    body = Copied(Source([piece, b"x"]), len(piece), None, print)
+    await body.read()
+    assert sys.getrefcount(piece) == held + 1
+    await body.read()
+    assert sys.getrefcount(piece) == held
 
 
 def _raw_deflate(data: bytes) -> bytes:

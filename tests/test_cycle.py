@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cycle import Cycle
+from gateway.cycle import SENT, Cycle
 from gateway.exchange import RawHeaders
 from gateway.flow import Flow
 
@@ -156,6 +156,15 @@ async def test_nothing_is_written_to_who_has_left() -> None:
     sent.cycle.disconnected = True
     await sent.send(200, [], b"x")
     assert sent.wire.sent == b""
+
+
+async def test_what_is_written_at_once_need_not_be_awaited() -> None:
+    """The message is out when `send` returns, and it says so."""
+    sent = Sent()
+    assert sent.cycle.send(start()) is SENT  # type: ignore[arg-type]  # a dict of its form
+    assert sent.wire.sent.endswith(b"content-length: 1\r\n\r\n")
+    assert await sent.cycle.send(piece(b"x")) is None  # type: ignore[arg-type, func-returns-value]
+    assert sent.ended == 1
 
 
 async def test_a_full_connection_is_waited_for() -> None:
