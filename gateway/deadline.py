@@ -65,11 +65,11 @@ async def within(seconds: float, call: Awaitable[Result]) -> Result:
         result: Result = done.value
         return result
     with Alarm(seconds):
-        return await _rest(steps, waiting)
+        return await rest_of(steps, waiting)
 
 
 @types.coroutine
-def _rest(steps: Generator[Any, Any, Result], waiting: Any) -> Generator[Any, Any, Result]:
+def rest_of(steps: Generator[Any, Any, Result], waiting: Any) -> Generator[Any, Any, Result]:
     """Go on with a coroutine that has taken its first step and waits for `waiting`."""
     while True:
         try:

@@ -146,11 +146,12 @@ class Attempts:
             query=exchange.route.template == "/query",
             longest=math.inf if repeat is None else repeat.left,
         )
-        began, waited = time.perf_counter(), exchange.app_wait
+        # Seconds in which the app was waited for, as while it sent its body, are not the upstream's.
+        began = time.perf_counter() - exchange.app_wait
         try:
             response = await downstream.race(call)
         finally:
-            exchange.upstream_wait += time.perf_counter() - began - (exchange.app_wait - waited)
+            exchange.upstream_wait += time.perf_counter() - exchange.app_wait - began
         trip.answered(response)
 
     async def _renewed(self, trip: RoundTrip, downstream: AppSide, first: int) -> bool:

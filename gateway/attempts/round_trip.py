@@ -56,11 +56,11 @@ class RoundTrip:
         response = self.response
         if response is None:
             raise RuntimeError("the round trip has no response yet")
-        if response.left == 0:
-            return None
+        if response.is_at_hand():
+            return response.piece
         began = time.perf_counter()
         try:
-            return await response.read()
+            return await response.arrival()
         finally:
             self.exchange.upstream_wait += time.perf_counter() - began
 

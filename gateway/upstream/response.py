@@ -1,19 +1,21 @@
 """A response whose head has arrived, as every engine gives it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, ClassVar
 
 from gateway import failures
-from gateway.deadline import within
+from gateway.deadline import Alarm, rest_of
 from gateway.exchange import RawHeaders
 from gateway.upstream.slots import Slots
+
+_BROKEN = "The upstream's connection broke inside the response body."
 
 
 class Response(ABC):
     """Reads its body with a deadline for each piece; frees the slots it holds once it is closed."""
 
-    __slots__ = ("_next", "headers", "held", "idle", "left", "status")
+    __slots__ = ("_next", "_steps", "_waiting", "headers", "held", "idle", "left", "piece", "status")
 
     broken: ClassVar[tuple[type[Exception], ...]]
     """What the engine raises where the body breaks off."""
@@ -31,27 +33,54 @@ class Response(ABC):
     idle: float
     """Seconds that each piece may take."""
 
+    piece: bytes | None
+    """The piece that was at hand; None for the end."""
+    _steps: Generator[Any, Any, Any]
+    _waiting: Any
+
     async def read(self) -> bytes | None:
         """The next piece of the body, None at its proper end.
 
         Raises UpstreamConnectionLost when cut, and UpstreamTimeout.
         """
-        left = self.left
-        if left == 0:
+        return self.piece if self.is_at_hand() else await self.arrival()
+
+    def is_at_hand(self) -> bool:
+        """Whether the next piece, or the end, is here and in `piece`; else `arrival` is to be awaited.
+
+        Most bodies come whole with their head: for those there is no coroutine, no timer and no look at a
+        clock. Raises UpstreamConnectionLost.
+        """
+        if self.left == 0:
             # Asking for the end would cost another trip through the engine.
-            return None
+            self.piece = None
+            return True
+        self._steps = steps = self._next().__await__()
         try:
-            piece = await within(self.idle, self._next())
+            self._waiting = steps.send(None)
+        except StopIteration as done:
+            self.piece = self._taken(done.value)
+            return True
         except self.broken as error:
-            raise failures.UpstreamConnectionLost(
-                "The upstream's connection broke inside the response body."
-            ) from error
+            raise failures.UpstreamConnectionLost(_BROKEN) from error
+        return False
+
+    async def arrival(self) -> bytes | None:
+        """The piece that was not at hand. Raises as `read`."""
+        try:
+            with Alarm(self.idle):
+                piece = await rest_of(self._steps, self._waiting)
+        except self.broken as error:
+            raise failures.UpstreamConnectionLost(_BROKEN) from error
         except TimeoutError:
             raise failures.UpstreamTimeout("The upstream stopped sending its response.") from None
+        return self._taken(piece)
+
+    def _taken(self, piece: Any) -> bytes | None:
         if piece is None:
             return None
-        if left is not None:
-            self.left = left - len(piece)
+        if self.left is not None:
+            self.left -= len(piece)
         return bytes(piece)
 
     async def aclose(self) -> None:

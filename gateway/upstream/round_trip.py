@@ -106,12 +106,9 @@ class Upstream:
         times = self._deadlines
         upload = None if request.body is None else request.upload
         wanted = self._for_any if upload is None else self._for_uploads
-        held = 0
+        if upload is not None or not self.slots.take_free():
+            longest = await _take(wanted, longest)
         try:
-            for slots in wanted:
-                if not slots.take_free():
-                    longest -= await _waited(slots, longest)
-                held += 1
             first_byte = times.query_first_byte if query else times.first_byte
             try:
                 if upload is None:
@@ -126,7 +123,7 @@ class Upstream:
             if problem is not None or response.status not in _STATUSES:
                 await _refuse(response, problem)
         except BaseException:
-            for slots in wanted[:held]:
+            for slots in wanted:
                 slots.give_back(request.leftover)
             raise
         response.held, response.idle = wanted, times.read_idle
@@ -154,12 +151,20 @@ async def _rearm(alarm: Alarm, finished: asyncio.Event, first_byte: float, over:
     alarm.move(min(first_byte, over - asyncio.get_running_loop().time()))
 
 
-async def _waited(slots: Slots, longest: float) -> float:
-    """Take a slot where none is free; the seconds that took."""
+async def _take(wanted: tuple[Slots, ...], longest: float) -> float:
+    """Take one of each; the seconds that are left of `longest` then."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    await slots.take(longest)
-    return loop.time() - began
+    over = loop.time() + longest
+    taken = 0
+    try:
+        for slots in wanted:
+            await slots.take(over - loop.time())
+            taken += 1
+    except BaseException:
+        for slots in wanted[:taken]:
+            slots.give_back()
+        raise
+    return over - loop.time()
 
 
 async def _refuse(response: Response, problem: str | None) -> NoReturn:
