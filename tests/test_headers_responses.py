@@ -12,6 +12,7 @@ RELAYED: dict[str, RawHeaders] = {
     "equal lengths": [LENGTH, LENGTH],
     "nineteen digits": [(b"content-length", b"9" * 19)],
     "chunked": [(b"transfer-encoding", b"Chunked")],
+    "chunked, beside two cookies": [CHUNKED, (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")],
     "empty value": [(b"x-a", b"")],
     "tab and obs-text": [(b"x-a", b"a\tb\xe9")],
     "every token character": [(b"!#$%&'*+.^_`|~09az-", b"1")],
