@@ -13,7 +13,7 @@ from tests.support.configuration import problems
 ELSEWHERE = {"certificates", "cli", "console", "demo", "emulator", "online", "tokens"}
 """Rooms that the requests of apps do not come to."""
 NO_FIELDS = {
-    "api-version", "chunked", "close", "deflate", "digest", "ff", "gateway", "gzip", "h2c", "identity",
+    "api-version", "chunked", "close", "deflate", "digest", "gateway", "gzip", "h2c", "identity",
     "j", "job", "jobs", "list", "none", "null", "p", "same-origin", "true", "upstream", "x-gzip", "z",
 }  # fmt: skip
 """Words in the source that are no names of fields."""
