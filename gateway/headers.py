@@ -38,15 +38,12 @@ VALUE_BYTES = _PLAIN_VALUES + bytes(range(0x80, 0x100))
 _ENDS_HERE_TOO = HOP_BY_HOP | {b"traceresponse"}
 _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _ENDS_HERE
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization")
-_PLAIN_NAMES = TOKEN_BYTES.replace(b"_", b"")
-_IN_QUESTION = frozenset({b"", b"content-length", b"transfer-encoding"})
 _BAD_NAME = "a header name is not a token"
 _BAD_VALUE = "a header value has a control character"
-_OTHER_CODING = "a Transfer-Encoding other than one chunked"
-_OTHER_LENGTH = "more than one Content-Length, or one that is not a number"
 _OUR_VIA = (b"via", VIA)
 _NO_CODING = ((b"accept-encoding", b"identity"),)
 
+_Lines = Iterable[tuple[bytes, bytes]]
 _name, _value = itemgetter(0), itemgetter(1)
 _REMEMBERED = 256
 """Lists of names of which it is kept who passes; clients and upstreams have few."""
@@ -64,32 +61,44 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
 
     An underscore twin of a field that is `guarded` is refused, because some servers read `x_y` as `x-y`.
     """
-    fields = dict(headers)
-    if (
-        # The plain request, of which no rule below speaks: a quarter of the time that asking each takes.
-        len(fields) == len(headers)
-        and _IN_QUESTION.isdisjoint(fields)
-        and not b"".join(fields).translate(None, _PLAIN_NAMES)
-        and not b"".join(fields.values()).translate(None, _PLAIN_VALUES)
-    ):
-        return None
-    values = [value for _, value in headers]
-    every_name, every_value = b"".join(fields), b"".join(values)
-    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
+    names, values = b"\n".join(map(_name, headers)), b"".join(map(_value, headers))
+    judge = _kept_names_problem if len(names) <= _SHORT else _names_problem
+    found = judge(names, len(headers), guarded)
+    if found is not None:
+        return found
+    if values.translate(None, _PLAIN_VALUES):
+        if values.translate(None, VALUE_BYTES):
+            return _BAD_VALUE
+        try:
+            b"\n".join(map(_value, headers)).decode()
+        except UnicodeDecodeError:
+            return "a header value is neither ASCII nor UTF-8"
+    framed = b"content-length" in names or b"transfer-encoding" in names
+    return _framing_in_doubt(dict(headers)) if framed else None
+
+
+def _names_problem(names: bytes, count: int, guarded: frozenset[bytes]) -> str | None:
+    """What is wrong with the names alone; they stand one a line, and are the same in most requests."""
+    each = _tokens(names, count)
+    if each is None:
         return _BAD_NAME
-    if every_value.translate(None, VALUE_BYTES):
-        return _BAD_VALUE
-    if b"_" in every_name:
-        for name in fields:
-            if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
-                return "a header name imitates one of the gateway's"
-    if not all(map(_is_utf8, values)):
-        return "a header value is neither ASCII nor UTF-8"
-    names = [name for name, _ in headers]
+    for name in each:
+        if b"_" in name and name.replace(b"_", b"-").strip(b"-") in guarded:
+            return "a header name imitates one of the gateway's"
     for name in _SINGLE:
-        if names.count(name) > 1:
+        if each.count(name) > 1:
             return f"more than one {name.decode()} header"
-    return _framing_in_doubt(fields)
+    return None
+
+
+_kept_names_problem = lru_cache(_REMEMBERED)(_names_problem)
+
+
+def _tokens(names: bytes, count: int) -> list[bytes] | None:
+    """The names, which stand one a line; None unless each of the `count` is a token."""
+    each = names.split(b"\n") if count else []
+    good = len(each) == count and all(name and not name.translate(None, TOKEN_BYTES) for name in each)
+    return each if good else None
 
 
 def _framing_in_doubt(fields: Mapping[bytes, bytes]) -> str | None:
@@ -103,26 +112,13 @@ def _framing_in_doubt(fields: Mapping[bytes, bytes]) -> str | None:
     return None
 
 
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def ending_here(extra: Iterable[bytes]) -> frozenset[bytes]:
     """The fields that never reach the upstream: hop-by-hop, replaced ones, and `extra`; made once."""
     return _ENDS_HERE.union(extra)
 
 
 def to_upstream(
-    headers: RawHeaders,
-    *,
-    drop: frozenset[bytes],
-    host: bytes,
-    identity: bool,
-    add: Iterable[tuple[bytes, bytes]],
+    headers: RawHeaders, *, drop: frozenset[bytes], host: bytes, identity: bool, add: _Lines
 ) -> RawHeaders:
     """The upstream's copy of the app's headers.
 
@@ -131,7 +127,7 @@ def to_upstream(
     """
     names = b"\n".join(map(_name, headers))
     passing = (_kept_upwards if len(names) <= _SHORT else _upwards)(names, drop, identity)
-    kept: Iterable[tuple[bytes, bytes]] = compress(headers, passing)
+    kept: _Lines = compress(headers, passing)
     named = _connection_names(names, headers) if b"connection" in names else _NONE
     if named:
         kept = [pair for pair in kept if pair[0] not in named]
@@ -155,8 +151,7 @@ def _via(headers: RawHeaders, named: frozenset[bytes]) -> bytes:
 
 def _connection_names(names: bytes, headers: RawHeaders) -> frozenset[bytes]:
     if names.count(b"connection") == 1 and dict(headers).get(b"connection") == b"keep-alive":
-        # What most say; that field ends here anyway.
-        return _NONE
+        return _NONE  # what most say, and that field ends here anyway
     lines = [value for name, value in headers if name == b"connection"]
     named = (part.strip().lower() for line in lines for part in line.split(b","))
     # Fields that frame or describe the body are end-to-end, whatever Connection says.
@@ -193,40 +188,49 @@ def response_problem(headers: RawHeaders) -> str | None:
     """Why a response's head cannot be relayed; None where nothing is wrong."""
     if len(headers) > RESPONSE_LINES:
         return f"more than {RESPONSE_LINES} header lines"
-    names, values = b"".join(map(_name, headers)), b"".join(map(_value, headers))
-    if len(names) + len(values) > RESPONSE_BYTES:
+    names, values = b"\n".join(map(_name, headers)), b"".join(map(_value, headers))
+    if len(names) - len(headers) + len(values) >= RESPONSE_BYTES:  # a line break behind every name but one
         return f"headers of more than {RESPONSE_BYTES} bytes"
     return _end_in_doubt(headers, names, values)
 
 
 def framing_problem(headers: RawHeaders) -> str | None:
-    """Why it is in doubt where a response ends, and so what else its connection carries; None for no doubt.
-
-    RFC 9112, sections 5 and 6.3.
-    """
-    return _end_in_doubt(headers, b"".join(map(_name, headers)), b"".join(map(_value, headers)))
+    """Why it is in doubt where a response ends, or None (RFC 9112, sections 5 and 6.3)."""
+    return _end_in_doubt(headers, b"\n".join(map(_name, headers)), b"".join(map(_value, headers)))
 
 
-def _end_in_doubt(headers: RawHeaders, every_name: bytes, every_value: bytes) -> str | None:
-    fields = dict(headers)
-    if b"" in fields or every_name.translate(None, TOKEN_BYTES):
+def _end_in_doubt(headers: RawHeaders, names: bytes, values: bytes) -> str | None:
+    places = (_kept_places if len(names) <= _SHORT else _places)(names, len(headers))
+    if places is None:
         return _BAD_NAME
-    if every_value.translate(None, VALUE_BYTES):
+    if values.translate(None, VALUE_BYTES):
         return _BAD_VALUE
-    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
-    if length is not None and coding is not None:
+    lengths, codings = places
+    if lengths and codings:
         return "both Content-Length and Transfer-Encoding"
-    if coding is not None and coding.strip().lower() != b"chunked":
-        return _OTHER_CODING
-    if length is not None and not (length.isdigit() and len(length) <= _DIGITS):
-        return _OTHER_LENGTH
-    if len(fields) < len(headers):
-        if [name for name, _ in headers].count(b"transfer-encoding") > 1:
-            return _OTHER_CODING
-        # Equal lines say one thing.
-        if [name for name, _ in set(headers)].count(b"content-length") > 1:
-            return _OTHER_LENGTH
+    if codings and (len(codings) > 1 or headers[codings[0]][1].strip().lower() != b"chunked"):
+        return "a Transfer-Encoding other than one chunked"
+    if lengths:
+        length = headers[lengths[0]][1]
+        if (
+            not length.isdigit()
+            or len(length) > _DIGITS
+            or (len(lengths) > 1 and {headers[at][1] for at in lengths} != {length})
+        ):
+            return "more than one Content-Length, or one that is not a number"
     return None
+
+
+def _places(names: bytes, count: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Where lengths and codings stand among names, one a line; None where one is no token."""
+    each = _tokens(names, count)
+    if each is None:
+        return None
+    lengths = tuple(at for at, name in enumerate(each) if name == b"content-length")
+    return lengths, tuple(at for at, name in enumerate(each) if name == b"transfer-encoding")
+
+
+_kept_places = lru_cache(_REMEMBERED)(_places)
 
 
 def first(headers: RawHeaders, name: bytes) -> bytes | None:
