@@ -60,7 +60,7 @@ def test_any_bytes_make_attributes_that_can_be_exported(
     )
     origin = Origin.of("https://x.example")
     made: Attributes = {}
-    for told, usual, _ in (server(exchange), client(exchange, an_attempt(exchange), origin)):
+    for told, usual in (server(exchange), client(exchange, an_attempt(exchange), origin)):
         for tell, said in told:
             made |= tell(*said)
             assert max(len(value) for value in said if isinstance(value, bytes)) <= (512 if usual else 8_192)

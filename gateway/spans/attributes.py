@@ -25,6 +25,8 @@ TEXT_LENGTH = 2_048
 JOB_ID_LENGTH = 256
 """Longest job id, in characters."""
 REQUEST_ID = "azure.service.request.id"
+ERROR = "error.type"
+"""Told of every span that has failed, and of no other."""
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 PORTS = {"http": 80, "https": 443}
 
@@ -96,8 +98,8 @@ def span_name(method: str, template: str) -> str:
     return known if template == _UNMATCHED else f"{known} {template}"
 
 
-def server(exchange: Exchange) -> tuple[tuple[Told, ...], bool, bool]:
-    """What a server span tells, whether it is usual, and whether it failed: 5xx or a broken exchange."""
+def server(exchange: Exchange) -> tuple[tuple[Told, ...], bool]:
+    """What a server span tells, and whether it is a usual one."""
     route = exchange.route
     known_id = exchange.job_id or route.job_id
     path, host, agent = exchange.raw_path, exchange.host, exchange.fields.get(b"user-agent", b"")
@@ -105,21 +107,14 @@ def server(exchange: Exchange) -> tuple[tuple[Told, ...], bool, bool]:
     if not usual:
         path, host, agent = path[:_LONGEST], host[:_LONGEST], agent[:_LONGEST]
         known_id = known_id and known_id[:JOB_ID_LENGTH]
-    status, error = exchange.status, exchange.error_type
-    if error is None and status is not None and status >= _FIRST_SERVER_ERROR:
-        error = str(status)
-    told = (
-        (_caller, (exchange.scheme, exchange.http_version, exchange.client, agent, host)),
-        (_asked, (exchange.method, route.template, path, known_id, status, error, exchange.read_result)),
-    )
-    return told, usual, error is not None
+    caller = exchange.scheme, exchange.http_version, exchange.client, agent, host
+    status, error, read_result = exchange.status, exchange.error_type, exchange.read_result
+    asked = exchange.method, route.template, path, known_id, status, error, read_result
+    return ((_caller, caller), (_asked, asked)), usual
 
 
-def client(exchange: Exchange, attempt: Attempt, origin: Origin) -> tuple[tuple[Told, ...], bool, bool]:
-    """What a client span tells, whether it is usual, and whether it failed: 4xx, 5xx, or no whole answer.
-
-    A call that was given up because the client left is no error of the upstream's.
-    """
+def client(exchange: Exchange, attempt: Attempt, origin: Origin) -> tuple[tuple[Told, ...], bool]:
+    """What a client span tells, and whether it is a usual one."""
     known_id = exchange.job_id or exchange.route.job_id
     # Redacted before it waits for anything, so that neither queue nor cache ever holds a secret.
     path, query = exchange.raw_path, redacted(exchange.query)
@@ -127,19 +122,16 @@ def client(exchange: Exchange, attempt: Attempt, origin: Origin) -> tuple[tuple[
     if not usual:
         path, query = path[:_LONGEST], query[:_LONGEST]
         known_id = known_id and known_id[:JOB_ID_LENGTH]
-    status = attempt.status
+    # A call that was given up because the client left is no error of the upstream's.
     error = None if attempt.cancelled else attempt.error_type
-    if error is None and status is not None and status >= _FIRST_ERROR:
-        error = str(status)
-    sent = (exchange.method, origin, path, query, attempt.number, known_id, status, error)
-    return ((_sent, sent),), usual, error is not None
+    sent = exchange.method, origin, path, query, attempt.number, known_id, attempt.status, error
+    return ((_sent, sent),), usual
 
 
-def work(exchange: Exchange) -> tuple[tuple[Told, ...], bool, bool]:
+def work(exchange: Exchange) -> tuple[tuple[Told, ...], bool]:
     """What a span of own work tells: the job or the kind that it reads, and any error at all."""
     route = exchange.route
-    error = exchange.error_type or exchange.error_code
-    return ((_worked, (route.job_kind, route.job_id, error)),), False, error is not None
+    return ((_worked, (route.job_kind, route.job_id, exchange.error_type or exchange.error_code)),), False
 
 
 def _asked(
@@ -151,11 +143,12 @@ def _asked(
     error: str | None,
     read_result: str | None,
 ) -> Attributes:
+    """An exchange has failed with 5xx, or when it broke."""
     attributes = _method(method)
     attributes["url.path"] = raw(path)
     if template != _UNMATCHED:
         attributes["http.route"] = template
-    attributes |= _answered(known_id, status, error)
+    attributes |= _answered(known_id, status, error, _FIRST_SERVER_ERROR)
     if read_result is not None:
         attributes["adt_gateway.read"] = read_result
     return attributes
@@ -171,6 +164,7 @@ def _sent(
     status: int | None,
     error: str | None,
 ) -> Attributes:
+    """An attempt has failed with 4xx or 5xx, or when no whole answer came."""
     attributes = _method(method)
     attributes["server.address"] = origin.address
     attributes["server.port"] = origin.port
@@ -178,7 +172,7 @@ def _sent(
     attributes["url.full"] = text(origin.url + raw(path) + shown)
     if number:
         attributes["http.request.resend_count"] = number
-    return attributes | _answered(known_id, status, error)
+    return attributes | _answered(known_id, status, error, _FIRST_ERROR)
 
 
 def _method(method: str) -> Attributes:
@@ -215,15 +209,17 @@ def _server(host: bytes, scheme: str) -> Attributes:
 
 def _worked(kind: str | None, known_id: str | None, error: str | None) -> Attributes:
     attributes: Attributes = {} if kind is None else {"az.digitaltwins.job.kind": kind}
-    return attributes | _answered(known_id, None, error)
+    return attributes | _answered(known_id, None, error, _FIRST_ERROR)
 
 
-def _answered(known_id: str | None, status: int | None, error: str | None) -> Attributes:
+def _answered(known_id: str | None, status: int | None, error: str | None, first_error: int) -> Attributes:
     attributes: Attributes = {}
     if known_id is not None:
         attributes["az.digitaltwins.job.id"] = job_id(known_id)
     if status is not None:
         attributes["http.response.status_code"] = status
+        if error is None and status >= first_error:
+            error = str(status)
     if error is not None:
-        attributes["error.type"] = text(error)
+        attributes[ERROR] = text(error)
     return attributes

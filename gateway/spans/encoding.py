@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from gateway.spans import protobuf
-from gateway.spans.attributes import REQUEST_ID, Attributes, text
+from gateway.spans.attributes import ERROR, REQUEST_ID, Attributes, text
 from gateway.spans.lean import CarriedState, LeanSpan, Recorder
 
 _TOLD = 1_024
@@ -78,6 +78,7 @@ def _lean(span: LeanSpan) -> bytes:
     state = _carried(span.state) if span.state else ""
     above = "" if parent is None else "2208" + parent
     told = _kept if span.usual else _told
+    failed = False
     parts = [
         bytes.fromhex(f"0a10{span.trace_id}1208{span.span_id}{state}{above}"),
         _named(span.name, span.kind),
@@ -86,13 +87,15 @@ def _lean(span: LeanSpan) -> bytes:
         else protobuf.time(b"\x39", start) + protobuf.time(b"\x41", end),
     ]
     for tell, said in span.told:
-        parts.append(told(tell, said))
+        encoded, has_error = told(tell, said)
+        parts.append(encoded)
+        failed |= has_error
     if request_id is not None:
         parts.append(_request_id(request_id))
     if span.events or span.links:
         parts += [protobuf.message(b"\x5a", _event(event)) for event in span.events]
         parts += [protobuf.message(b"\x6a", _link(link)) for link in span.links]
-    parts.append(_ENDS[span.failed, parent is not None and span.parent_is_remote])
+    parts.append(_ENDS[failed, parent is not None and span.parent_is_remote])
     return b"".join(parts)
 
 
@@ -106,8 +109,10 @@ def _named(name: str, kind: int) -> bytes:
     return protobuf.text(b"\x2a", name) + b"\x30%c" % kind
 
 
-def _told(tell: Callable[..., Attributes], said: tuple[Any, ...]) -> bytes:
-    return b"".join(protobuf.attributes(b"\x4a", tell(*said)))
+def _told(tell: Callable[..., Attributes], said: tuple[Any, ...]) -> tuple[bytes, bool]:
+    """The attributes, and whether an error is among them."""
+    attributes = tell(*said)
+    return b"".join(protobuf.attributes(b"\x4a", attributes)), ERROR in attributes
 
 
 _kept = lru_cache(_TOLD)(_told)

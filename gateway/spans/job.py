@@ -47,7 +47,7 @@ class JobSpan:
 class _Finished(LeanSpan):
     """The job's span; its parent is of an earlier request, or of an earlier run."""
 
-    __slots__ = ("events",)
+    __slots__ = ("events", "links")
     kind = INTERNAL
     parent_is_remote = True
     state = b""
@@ -76,7 +76,7 @@ def export(recorder: Recorder, job: JobSpan, *, link: bool) -> None:
         trace_id, span.parent_id = creator.trace_id, f"{creator.span_id:016x}"
     span.trace_id, span.span_id, span.flags = f"{trace_id:032x}", f"{span_id:016x}", SAMPLED
     span.start_time, span.end_time = start, max(start, _instant(job.finished_ns, job.last_seen))
-    span.told, span.failed = ((_attributes, (job,)),), job.status == _FAILED
+    span.told = ((_attributes, (job,)),)
     span.events = tuple(_events(job, start, span.end_time))
     recorder.take(span)
 
@@ -104,7 +104,7 @@ def _attributes(job: JobSpan) -> Attributes:
         "az.digitaltwins.job.status": attributes.text(job.status),
     }
     if job.status == _FAILED:
-        learned["error.type"] = attributes.text(job.error_code or _NO_CODE)
+        learned[attributes.ERROR] = attributes.text(job.error_code or _NO_CODE)
     return learned
 
 

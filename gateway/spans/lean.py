@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from gateway.spans.attributes import REQUEST_ID, Attributes, Origin, Told, text
+from gateway.spans.attributes import ERROR, REQUEST_ID, Attributes, Origin, Told, text
 from gateway.spans.sampling import Sampling
 
 INTERNAL, SERVER, CLIENT = 1, 2, 3
@@ -38,9 +38,7 @@ class LeanSpan:
 
     __slots__ = (
         "end_time",
-        "failed",
         "flags",
-        "links",
         "name",
         "parent_id",
         "recorder",
@@ -56,6 +54,7 @@ class LeanSpan:
     kind: ClassVar[int]
     parent_is_remote: ClassVar[bool]
     events: Sequence[Event] = ()
+    links: Sequence[Link] = ()
 
     recorder: Recorder
     name: str
@@ -73,9 +72,6 @@ class LeanSpan:
     """Whether what they are told of is short, and may come again."""
     request_id: str | None
     """The last attribute, of which every span has another value."""
-    failed: bool
-    """No description goes with a failure, since messages may hold secrets."""
-    links: Sequence[Link]
 
     @property
     def attributes(self) -> Attributes:
@@ -88,18 +84,18 @@ class LeanSpan:
         return attributes
 
     def readable(self) -> ReadableSpan:
-        """The span as the SDK has it."""
-        parent_id = self.parent_id
+        """The span as the SDK has it; no description goes with a failure, since messages may hold secrets."""
+        parent_id, attributes = self.parent_id, self.attributes
         return ReadableSpan(
             self.name,
             self._context(self.span_id, is_remote=False),
             None if parent_id is None else self._context(parent_id, is_remote=self.parent_is_remote),
             self.recorder.resource,
-            self.attributes,
+            attributes,
             events=self.events,
             links=self.links,
             kind=SpanKind(self.kind - 1),
-            status=Status(StatusCode.ERROR if self.failed else StatusCode.UNSET),
+            status=Status(StatusCode.ERROR if ERROR in attributes else StatusCode.UNSET),
             start_time=self.start_time,
             end_time=self.end_time,
             instrumentation_scope=self.recorder.instrumentation_scope,

@@ -88,16 +88,13 @@ class TracedClientSpan(LeanSpan):
         self.parent_id = above.span_id
         self.flags = above.flags
         self.state = above.state
-        self.links = ()
 
     def end(self, exchange: Exchange, attempt: Attempt) -> None:
         """Hand the span over."""
-        started, started_ns = exchange.started, exchange.started_ns
-        self.start_time = started_ns + round((attempt.started - started) * 1e9)
-        finished = attempt.finished
-        self.end_time = None if finished is None else started_ns + round((finished - started) * 1e9)
+        self.start_time = wall(exchange, attempt.started)
+        self.end_time = wall(exchange, attempt.finished)
         self.name = attributes.span_name(exchange.method, exchange.route.template)
-        self.told, self.usual, self.failed = attributes.client(exchange, attempt, self.recorder.origin)
+        self.told, self.usual = attributes.client(exchange, attempt, self.recorder.origin)
         self.request_id = attempt.request_id
         self.recorder.take(self)
 
@@ -105,7 +102,7 @@ class TracedClientSpan(LeanSpan):
 class TracedServerSpan(LeanSpan):
     """The exchange's server span; each attempt has an id of its own, sampled or not."""
 
-    __slots__ = ("_carried",)
+    __slots__ = ("_carried", "links")
     kind = SERVER
     parent_is_remote = True
 
@@ -146,15 +143,11 @@ class TracedServerSpan(LeanSpan):
         """Hand the span over, when the body was relayed, dropped or broke."""
         if self.flags & SAMPLED:
             self.name = attributes.span_name(exchange.method, exchange.route.template)
-            self.told, self.usual, self.failed = attributes.server(exchange)
+            self.told, self.usual = attributes.server(exchange)
             self.request_id = exchange.request_id
-            self._end(exchange)
-
-    def _end(self, exchange: Exchange) -> None:
-        self.start_time = started_ns = exchange.started_ns
-        finished = exchange.finished
-        self.end_time = None if finished is None else started_ns + round((finished - exchange.started) * 1e9)
-        self.recorder.take(self)
+            self.start_time = exchange.started_ns
+            self.end_time = wall(exchange, exchange.finished)
+            self.recorder.take(self)
 
 
 class WorkSpan(TracedServerSpan):
@@ -166,6 +159,15 @@ class WorkSpan(TracedServerSpan):
     def end(self, exchange: Exchange) -> None:
         """Hand the span over."""
         if self.flags & SAMPLED:
-            self.told, self.usual, self.failed = attributes.work(exchange)
+            self.told, self.usual = attributes.work(exchange)
             self.request_id = None
-            self._end(exchange)
+            self.start_time = exchange.started_ns
+            self.end_time = wall(exchange, exchange.finished)
+            self.recorder.take(self)
+
+
+def wall(exchange: Exchange, reading: float | None) -> int | None:
+    """A clock reading of the exchange as nanoseconds since the epoch; None without one."""
+    if reading is None:
+        return None
+    return exchange.started_ns + round((reading - exchange.started) * 1e9)

@@ -95,7 +95,6 @@ class Spans:
     def open_exchange(self, exchange: Exchange) -> ServerSpan:
         """Open the server span at the exchange's start and set `exchange.trace`."""
         fields = exchange.fields
-        # Asked for first: most requests have neither, and of a field that is repeated the first is here.
         caller = trace_context.parse(exchange.headers) if b"traceparent" in fields else None
         bag = trace_context.baggage(exchange.headers) if self._baggage and b"baggage" in fields else b""
         recorder = self._recorder
@@ -110,7 +109,7 @@ class Spans:
                 flags = flags & RANDOM | recorder.sampling.samples(int(trace_id, 16))
         span_id = f"{getrandbits(64) or 1:016x}"
         exchange.trace = _ids(trace_id, span_id, flags)
-        links = () if caller is None or not self._restart else (Link(_context(caller)),)
+        links = (Link(_context(caller)),) if self._restart and caller is not None else ()
         return TracedServerSpan(recorder, trace_id, span_id, flags, parent_id, state, bag, links)
 
     def open_work(self, exchange: Exchange, name: str, links: Sequence[SpanIds] = ()) -> ServerSpan:
