@@ -54,6 +54,14 @@ def test_every_byte_of_a_value() -> None:
     assert problem([(b"x", "é\u2028".encode())]) is None
 
 
+def test_a_line_break_does_not_make_two_names_of_one() -> None:
+    """What passes as two names does not pass as one name with a line break in it, whichever comes first."""
+    for judge in (problem, response_problem):
+        assert judge([(b"a", b""), (b"b", b"")]) is None
+        for names in ([b"a\nb"], [b"a\n", b"b"], [b"a", b"\nb"], [b"a\nb", b""], [b""]):
+            assert judge([(name, b"") for name in names]) == "a header name is not a token"
+
+
 def test_a_byte_between_two_lines_is_found_anywhere() -> None:
     """A line break is refused at every place of a value."""
     for at in range(12):
