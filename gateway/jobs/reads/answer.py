@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from gateway.exchange import Attempt, Exchange, RawHeaders, TraceIds
+from gateway.headers import first
 from gateway.jobs.reads.header_digest import ECHOED
 
 How = Literal["hit", "collapsed", "batched", "miss"]
@@ -85,10 +86,10 @@ class Given:
         kept = self.answer.headers
         # A list was asked for with the headers of one of its callers, whoever that was.
         if self.how != "miss" or self.answer.batched:
-            echoes = any(name == b"x-ms-client-request-id" for name, _ in kept)
-            kept = [pair for pair in kept if pair[0] not in _PERSONAL]
             own = exchange.header(b"x-ms-client-request-id")
-            if echoes and own is not None:
+            echoes = own is not None and first(kept, b"x-ms-client-request-id") is not None
+            kept = [pair for pair in kept if pair[0] not in _PERSONAL]
+            if own is not None and echoes:
                 kept.append((b"x-ms-client-request-id", own))
         status = _STATUS[self.result, self.answer.batched]
         told = [(b"cache-status", status)]

@@ -51,8 +51,12 @@ def read_key(exchange: Exchange, sent: RawHeaders) -> ReadKey | None:
     """
     if exchange.method != "GET" or exchange.route.operation not in {"get", "list"}:
         return None
-    for name, value in exchange.headers:
-        if name in _ONE_OF_A_KIND or (name == b"cache-control" and _FRESH.search(value)):
+    fields = exchange.fields
+    if not _ONE_OF_A_KIND.isdisjoint(fields):
+        return None
+    if b"cache-control" in fields:
+        asked = (value for name, value in exchange.headers if name == b"cache-control")
+        if any(map(_FRESH.search, asked)):
             return None
     return ReadKey(exchange.raw_path, exchange.query, header_digest(sent))
 
