@@ -18,6 +18,9 @@ _TEXT: Final = slice(MAX_TEXT + 1)
 _PATH: Final = slice(MAX_PATH + 1)
 """What is kept of a text: enough to see that it is to be cut."""
 
+_MICRO: Final = 1e6
+"""Durations are told to the microsecond; rounded to six places they take more than twice as long."""
+
 _to_json: Final = msgspec.json.Encoder().encode
 
 
@@ -111,11 +114,12 @@ def finish(line: ExchangeLine, time: str, level: str) -> bool:
     It can where no text is too long, may hold a secret, or has a character that is not plain ASCII.
     """
     line.time, line.level = time, level
-    line.duration_seconds = round(line.duration_seconds, 6)
-    line.upstream_seconds = round(line.upstream_seconds, 6)
-    line.app_wait_seconds = round(line.app_wait_seconds, 6)
-    line.own_seconds = round(line.own_seconds, 6)
-    line.rate_wait_seconds = round(line.rate_wait_seconds, 6) if line.rate_wait_seconds else None
+    line.duration_seconds = round(line.duration_seconds * _MICRO) / _MICRO
+    line.upstream_seconds = round(line.upstream_seconds * _MICRO) / _MICRO
+    line.app_wait_seconds = round(line.app_wait_seconds * _MICRO) / _MICRO
+    line.own_seconds = round(line.own_seconds * _MICRO) / _MICRO
+    waited = line.rate_wait_seconds
+    line.rate_wait_seconds = round(waited * _MICRO) / _MICRO if waited else None
     if "?" in line.path:
         line.path = line.path.partition("?")[0]
     is_plain = _is_plain(line)

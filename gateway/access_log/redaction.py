@@ -36,7 +36,10 @@ _PATTERNS = (
 def suspicious(text: str) -> bool:
     """Whether `redact` might find something; false for nearly every line."""
     lower = text.lower()
-    return any(stem in lower for stem in _STEMS)
+    for stem in _STEMS:  # noqa: SIM110 - `any` with its generator takes one and a half times as long
+        if stem in lower:
+            return True
+    return False
 
 
 def redact(text: str) -> str:
