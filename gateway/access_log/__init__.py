@@ -7,7 +7,7 @@ No query value is written: it may hold a secret. What a caller wrote is bounded 
 are escaped.
 """
 
-import logging
+from logging import ERROR, INFO, WARNING
 
 from gateway.access_log.line import line_of
 from gateway.access_log.output import LogOutput, configure_logging
@@ -26,11 +26,11 @@ class AccessLog:
 
     def write(self, exchange: Exchange) -> None:
         """Queue the exchange's line; never blocks, never raises for what a peer sent."""
-        level = logging.INFO
+        level = INFO
         if exchange.error_code == "GatewayInternal":
-            level = logging.ERROR
+            level = ERROR
         elif exchange.cut or (exchange.status or 0) >= SERVER_ERROR:
-            level = logging.WARNING
+            level = WARNING
         output = self._output
         if level >= output.level:
             output.emit(level, line_of(exchange))
