@@ -199,6 +199,12 @@ def test_a_response_loses_its_traceresponse() -> None:
     assert to_downstream([(b"traceresponse", b"00-1-2-01"), (b"x-a", b"1")]) == [(b"x-a", b"1")]
 
 
+def test_every_connection_line_of_a_response_counts() -> None:
+    """A line that names nothing of its own does not hide the one before it."""
+    lines = [(b"connection", b"x-a"), (b"x-a", b"1"), (b"connection", b"keep-alive"), (b"x-b", b"2")]
+    assert to_downstream(lines) == [(b"x-b", b"2")]
+
+
 def test_equal_lengths_of_a_response_become_one() -> None:
     """Two Content-Length lines that say the same are one line for the app."""
     lines = [(b"content-length", b"2"), (b"x-a", b"1"), (b"content-length", b"2")]
