@@ -249,6 +249,7 @@ def test_exemplars_say_when_they_were() -> None:
     metrics.exchange_finished(exchange)
     [exemplar] = [sample.exemplar for sample in samples(metrics) if sample.exemplar is not None]
     assert exemplar.value == pytest.approx(0.5)
+    assert exemplar.timestamp is not None
     assert float(exemplar.timestamp) == pytest.approx(before, abs=30)
 
 
