@@ -53,7 +53,6 @@ class Cycle:
         scope: Message,
         transport: asyncio.Transport,
         flow: FlowControl,
-        *,
         default_headers: RawHeaders,
         expects_continue: bool,
         keep_alive: bool,
