@@ -196,6 +196,8 @@ def test_lines_to_send() -> None:
     assert propagated(b"p", b"s", b"b") == ((b"traceparent", b"p"), (b"tracestate", b"s"), (b"baggage", b"b"))
     assert propagated(b"p", b"", b"") == ((b"traceparent", b"p"),)
     assert propagated(b"", b"", b"b") == ((b"baggage", b"b"),)
+    assert propagated(b"p", b"", b"b") == ((b"traceparent", b"p"), (b"baggage", b"b"))
+    assert propagated(b"", b"", b"") == ()
 
 
 def test_the_state_needs_its_parent() -> None:
