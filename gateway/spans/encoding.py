@@ -1,4 +1,4 @@
-"""Spans as OTLP's protobuf, byte for byte what the SDK writes, in a thirtieth of its time.
+"""Spans as OTLP's protobuf, byte for byte what the SDK writes, without its messages.
 
 The SDK builds a message object for every span, attribute and value, under the lock that the event loop
 needs. Here each attribute is bytes at once, and those that were told of a lean span before cost a look-up.
@@ -120,7 +120,7 @@ _kept = lru_cache(_TOLD)(_told)
 
 def _request_id(value: str) -> bytes:
     length = len(value)
-    # Every span has another one; most fit into lengths of one byte, which is a third of the way below.
+    # Every span has another one; most fit into lengths of one byte, without the calls below.
     if length <= _SHORT_ID and value.isascii():
         return _ID % (length + len(_ID_KEY) + 4, length + 2, length, value.encode())
     return protobuf.attribute(b"\x4a", REQUEST_ID, text(value))

@@ -63,6 +63,6 @@ def varint(number: int) -> bytes:
     """Seven bits to the byte, lowest first; all but the last have the eighth bit set."""
     if number < _ONE_BYTE:
         return _SMALL[number]
-    if number < _TWO_BYTES:  # as most spans are long: half of what the way below takes
+    if number < _TWO_BYTES:  # as most spans are long
         return bytes((number & 0x7F | 0x80, number >> 7))
     return bytes((number & 0x7F | 0x80,)) + varint(number >> 7)

@@ -21,7 +21,7 @@ _LOW_HALF = (1 << 64) - 1
 class Sampling:
     """Every sampler that can be chosen, as the two questions that they ask.
 
-    The SDK's ask them of a context that is built for each span, 130 bytecodes for one comparison.
+    The SDK's ask them of a context that has to be built for each span.
     """
 
     follows: bool
