@@ -210,14 +210,9 @@ def _end_in_doubt(headers: RawHeaders, names: bytes, values: bytes) -> str | Non
         return "both Content-Length and Transfer-Encoding"
     if codings and (len(codings) > 1 or headers[codings[0]][1].strip().lower() != b"chunked"):
         return "a Transfer-Encoding other than one chunked"
-    if lengths:
-        length = headers[lengths[0]][1]
-        if (
-            not length.isdigit()
-            or len(length) > _DIGITS
-            or (len(lengths) > 1 and {headers[at][1] for at in lengths} != {length})
-        ):
-            return "more than one Content-Length, or one that is not a number"
+    said = {headers[at][1] for at in lengths}
+    if len(said) > 1 or not all(length.isdigit() and len(length) <= _DIGITS for length in said):
+        return "more than one Content-Length, or one that is not a number"
     return None
 
 
