@@ -26,6 +26,7 @@ proxy          THE STORY: read it first
 arrival        what arrives: scope to exchange
 downstream     the app's side: body, relay with back-pressure, a client that left, an honest cut
 deadline       await with a deadline that costs nothing where nothing waits
+scheduling     threads that do not interrupt the event loop
 routes         method and raw path to a route with a bounded label
 trace_context  W3C trace context: parse, continue, format
 spans/         server and client spans, OTLP export

@@ -16,8 +16,8 @@ from tests.bench.rig import JOB, Gateway, open_rig
 REQUESTS = 100
 TOLERANCE = 0.1
 COST = {
-    "pyreqwest": {"bytecodes": 10_450, "calls": 339},
-    "httpx": {"bytecodes": 57_000, "calls": 2_070},
+    "pyreqwest": {"bytecodes": 5_470, "calls": 166},
+    "httpx": {"bytecodes": 53_800, "calls": 1_988},
 }
 """By engine: what a GET of a job takes with all duties, every request traced."""
 

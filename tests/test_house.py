@@ -24,6 +24,7 @@ PURE = {
     "field_lines": {"reader"},
     "headers": {"admission", "field_lines", "jobs", "reader", "upstream"},
     "deadline": {"upstream"},
+    "scheduling": {"upstream"},
     "bodies": {"errors"},
     "chunks": {"reader"},
     "retry_after": {"jobs", "tokens"},

@@ -6,6 +6,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.proxy import ProxyBuilder
 
 from gateway.config import Upstream as UpstreamSettings
+from gateway.scheduling import unhurried
 
 
 def build_client(settings: UpstreamSettings, *, user_agent: str) -> Client:
@@ -35,4 +36,6 @@ def build_client(settings: UpstreamSettings, *, user_agent: str) -> Client:
     builder = builder.proxy(ProxyBuilder.all(settings.proxy)) if settings.proxy else builder.no_proxy()
     if settings.ca_file is not None:
         builder = builder.add_root_certificate_pem(settings.ca_file.read_bytes())
-    return builder.build()
+    # The first client starts the thread that sends and receives for all of them.
+    with unhurried():
+        return builder.build()
