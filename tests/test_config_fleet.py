@@ -15,6 +15,8 @@ FORMS = ", ".join(
     )
 )  # fmt: skip
 SIZE = "fleet.expected_size = 3\n"
+NO_QUERY = "must have no query and no fragment; in a password ? is %3F and # is %23"
+NO_USER_THERE = "must have nothing with @ behind its first /; in a password / is %2F and @ is %40"
 
 
 def test_without_a_url_there_is_no_fleet(tmp_path: Path) -> None:
@@ -72,8 +74,11 @@ def test_user_and_password() -> None:
         ("valkey.example:6379", f"must begin with one of {FORMS}"),
         ("http://valkey.example", f"must begin with one of {FORMS}"),
         ("valkey://valkey.example", f"must begin with one of {FORMS}"),
-        ("redis://valkey.example?db=1", "must have no query and no fragment"),
-        ("redis://valkey.example#1", "must have no query and no fragment"),
+        ("redis://valkey.example?db=1", NO_QUERY),
+        ("redis://valkey.example#1", NO_QUERY),
+        ("redis://:p#ss@valkey.example", NO_QUERY),
+        ("redis://:p/ss@valkey.example/1", NO_USER_THERE),
+        ("redis+cluster://al/ice:p@valkey.example", NO_USER_THERE),
         ("redis://välkey.example", "must be ASCII without spaces, other characters as %XX"),
         ("redis://:p%zz@valkey.example", "must be ASCII without spaces, other characters as %XX"),
         ("redis://", "must have valid hosts, each with a port or none, and commas between them"),

@@ -74,9 +74,11 @@ def parse_fleet_url(url: str) -> FleetUrl:
     if not _CHARACTERS.fullmatch(rest):
         raise ValueError("must be ASCII without spaces, other characters as %XX")
     if "?" in rest or "#" in rest:
-        raise ValueError("must have no query and no fragment")
+        raise ValueError("must have no query and no fragment; in a password ? is %3F and # is %23")
     mode, tls = _SCHEMES[scheme.lower()]
     authority, slash, path = rest.partition("/")
+    if "@" in path and scheme.lower() != "unix":
+        raise ValueError("must have nothing with @ behind its first /; in a password / is %2F and @ is %40")
     user, at, hosts = authority.rpartition("@")
     username, password = _credentials(user) if at else (None, None)
     if scheme.lower() == "unix":
