@@ -17,11 +17,14 @@ RELAYED: dict[str, RawHeaders] = {
     "tab and obs-text": [(b"x-a", b"a\tb\xe9")],
     "every token character": [(b"!#$%&'*+.^_`|~09az-", b"1")],
     "lines up to the limit": [(b"x-a", b"1")] * RESPONSE_LINES,
-    "bytes up to the limit": [(b"x-a", b"a" * (RESPONSE_BYTES - 3))],
+    "bytes up to the limit": [(b"x-b", b"b"), (b"x-a", b"a" * (RESPONSE_BYTES - 7))],
 }
 REFUSED: dict[str, tuple[RawHeaders, str]] = {
     "a line too many": ([(b"x-a", b"1")] * (RESPONSE_LINES + 1), "more than 100 header lines"),
-    "a byte too many": ([(b"x-a", b"a" * (RESPONSE_BYTES - 2))], "headers of more than 65536 bytes"),
+    "a byte too many": (
+        [(b"x-b", b"b"), (b"x-a", b"a" * (RESPONSE_BYTES - 6))],
+        "headers of more than 65536 bytes",
+    ),
     "bytes in names": ([(b"x" * 40_000, b"a" * 30_000)], "headers of more than 65536 bytes"),
     "empty name": ([(b"", b"1")], "not a token"),
     "space in a name": ([(b"x a", b"1")], "not a token"),
