@@ -33,10 +33,10 @@ class FieldLines(dict[bytes, tuple[bytes, bytes]]):
         name, colon, value = line.partition(b":")
         name = name.translate(_NAME)
         if not colon or not name or 0 in name:
-            raise _invalid("a header line is not a name, a colon and a value")
+            raise invalid("a header line is not a name, a colon and a value")
         value = value.strip(b" \t")
         if 0 in value.translate(_VALUE):
-            raise _invalid("a header value has a control character")
+            raise invalid("a header value has a control character")
         field = name, value
         if name in REPEATED and len(line) <= LINE_BYTES:
             if len(self) >= LINES:
@@ -45,5 +45,6 @@ class FieldLines(dict[bytes, tuple[bytes, bytes]]):
         return field
 
 
-def _invalid(why: str) -> failures.RequestInvalid:
+def invalid(why: str) -> failures.RequestInvalid:
+    """The refusal of what is not HTTP/1.1."""
     return failures.RequestInvalid(f"The request is not valid HTTP/1.1: {why}.")

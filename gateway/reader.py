@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway import failures
 from gateway.chunks import Chunks
 from gateway.exchange import RawHeaders
-from gateway.field_lines import FieldLines
+from gateway.field_lines import FieldLines, invalid
 from gateway.headers import VALUE_BYTES
 
 _START = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])")
@@ -114,7 +114,7 @@ class RequestReader:
         match = _START.fullmatch(line)
         if match is None:
             known = "only HTTP/1.0 and HTTP/1.1 are spoken here"
-            raise _invalid(known if _OTHER_VERSION.fullmatch(line) else "its first line is malformed")
+            raise invalid(known if _OTHER_VERSION.fullmatch(line) else "its first line is malformed")
         method, self.target, minor = match.groups()
         self.method = method.decode("ascii")
         self.version = "1.1" if minor == b"1" else "1.0"
@@ -143,7 +143,7 @@ class RequestReader:
         noted: dict[bytes, bytes] = {}
         for name, value in self.headers:
             if name in noted and name in {b"content-length", b"transfer-encoding"}:
-                raise _invalid(f"it has more than one {name.decode()}")
+                raise invalid(f"it has more than one {name.decode()}")
             if name in _NOTED:
                 noted[name] = noted[name] + b"," + value if name in noted else value
         self._frame(noted)
@@ -158,16 +158,16 @@ class RequestReader:
         length, coding = noted.get(b"content-length"), noted.get(b"transfer-encoding")
         if coding is not None:
             if length is not None:
-                raise _invalid("it has both content-length and transfer-encoding")
+                raise invalid("it has both content-length and transfer-encoding")
             if coding.lower() != b"chunked":
-                raise _invalid("its transfer-encoding is not chunked")
+                raise invalid("its transfer-encoding is not chunked")
             if self.version == "1.0":
-                raise _invalid("HTTP/1.0 has no transfer-encoding")
+                raise invalid("HTTP/1.0 has no transfer-encoding")
             self._chunks = Chunks()
             self._read = RequestReader._read_chunk_size
         elif length is not None:
             if not length.isdigit() or len(length) > _DIGITS:
-                raise _invalid("its content-length is not a number")
+                raise invalid("its content-length is not a number")
             self._left = int(length)
             if self._left:
                 self._read = RequestReader._read_data
@@ -193,7 +193,7 @@ class RequestReader:
     def _read_chunk_end(self, data: bytes, at: int, sink: Sink) -> int:  # noqa: ARG002 - a step
         line, at = self._line(data, at)
         if line or bytes(self._kept) not in {b"", b"\r"}:
-            raise _invalid("a chunk is longer than its size")
+            raise invalid("a chunk is longer than its size")
         if line is not None:
             self._read = RequestReader._read_chunk_size
         return at
@@ -224,7 +224,7 @@ class RequestReader:
         if end < 0:
             piece = data[at:]
             if piece.translate(None, _LINE_BYTES):
-                raise _invalid("a line has a control character")
+                raise invalid("a line has a control character")
             self._kept += piece
             self._check(len(self._kept))
             return None, len(data)
@@ -233,7 +233,7 @@ class RequestReader:
             line = bytes(self._kept) + line
             self._kept.clear()
         if not line.endswith(b"\r"):
-            raise _invalid("a line ends without a carriage return")
+            raise invalid("a line ends without a carriage return")
         self._check(len(line))
         self._room -= len(line)
         return line[:-1], end + 1
@@ -244,7 +244,3 @@ class RequestReader:
 
 
 _Step = Callable[[RequestReader, bytes, int, Sink], int]
-
-
-def _invalid(why: str) -> failures.RequestInvalid:
-    return failures.RequestInvalid(f"The request is not valid HTTP/1.1: {why}.")

@@ -1,6 +1,7 @@
 """How the kernel schedules threads beside the event loop's."""
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -9,6 +10,17 @@ import pytest
 from gateway.scheduling import unhurried
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="SCHED_BATCH is Linux's")
+
+
+ENGINE = """
+import os
+from pathlib import Path
+from gateway.config import Upstream
+from gateway.upstream.pyreqwest_client import build_client
+client = build_client(Upstream(base_url="http://127.0.0.1:9"), user_agent="test")
+for task in Path("/proc/self/task").iterdir():
+    print((task / "comm").read_text().strip(), os.sched_getscheduler(int(task.name)))
+"""
 
 
 def policy_of_a_new_thread() -> int:
@@ -55,6 +67,16 @@ def test_a_system_that_refuses_is_no_failure() -> None:
     unhurried_by_others = unhurried(change=_refused)
     with unhurried_by_others:
         assert policy_of_a_new_thread() == os.SCHED_OTHER
+
+
+def test_the_engine_s_thread_does_not_interrupt_the_event_loop() -> None:
+    """Of a process with the default engine only the engine's thread is one of SCHED_BATCH."""
+    # A process of its own: the thread begins with a process's first client.
+    command = [sys.executable, "-c", ENGINE]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own arguments
+    threads = dict(line.rsplit(maxsplit=1) for line in told.stdout.splitlines())
+    assert threads.pop("pyreqwest") == str(os.SCHED_BATCH)
+    assert set(threads.values()) == {str(os.SCHED_OTHER)}
 
 
 def _refused(pid: int, policy: int, param: os.sched_param) -> None:

@@ -43,6 +43,7 @@ class JobReads:
             try:
                 return await self._given(shared, key, exchange, span, downstream)
             except Unshared:
+                # A request of its own follows.
                 pass
         turn = self.turns.for_app(exchange, downstream, Priority.READ, deadline)
         trip = await self.attempts.answered(exchange, span, downstream, turn)
