@@ -29,7 +29,7 @@ ENTRA = 'auth.entra.tenant_id = "tenant"\nauth.entra.client_id = "client"\nauth.
 BAD = [
     ("upstream.base_url", 'upstream.base_url = "http://twins.example"',
      f"must be https, or http to loopback or with upstream.allow_plain_http {FILE}"),
-    ("upstream.engine", 'upstream.engine = "curl"', f"must be one of pyreqwest, httpx {FILE}"),
+    ("upstream.engine", 'upstream.engine = "curl"', f"must be one of pyreqwest, asyncio, httpx {FILE}"),
     ("upstream.allow_plain_http", "upstream.allow_plain_http = 1", f"must be true or false {FILE}"),
     ("upstream.proxy", 'upstream.proxy = "socks5://127.0.0.1:1080"',
      f"must be an absolute http:// or https:// URL {FILE}"),

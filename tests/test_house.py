@@ -55,7 +55,7 @@ OUTSIDE = {
     "server": {"uvicorn"},
     "spans": {"opentelemetry", "httpx", "requests"},
     "tokens": {"azure", "httpx", "pydantic", "structlog"},
-    "upstream": {"pyreqwest", "httpcore"},
+    "upstream": {"aiohappyeyeballs", "httpcore", "pyreqwest"},
 }
 """Libraries by room: what is not listed uses the standard library only."""
 

@@ -42,7 +42,8 @@ async def test_target_goes_out_byte_for_byte(engine: str, target: bytes) -> None
 
 
 @pytest.mark.parametrize(
-    ("engine", "sent"), [("httpx", b"/models?x='1'"), ("pyreqwest", b"/models?x=%271%27")]
+    ("engine", "sent"),
+    [("httpx", b"/models?x='1'"), ("asyncio", b"/models?x='1'"), ("pyreqwest", b"/models?x=%271%27")],
 )
 async def test_quote_in_a_query_is_encoded_by_pyreqwest(engine: str, sent: bytes) -> None:
     """The one known change to a clean target: pyreqwest encodes an apostrophe in a query."""
@@ -51,10 +52,11 @@ async def test_quote_in_a_query_is_encoded_by_pyreqwest(engine: str, sent: bytes
         assert upstream.last.target == sent
 
 
-async def test_target_of_httpx_is_never_touched() -> None:
-    """What httpx's own URL would resolve, merge or encode goes out as it was given."""
+@pytest.mark.parametrize("engine", ["httpx", "asyncio"])
+async def test_target_is_never_touched(engine: str) -> None:
+    """What a URL would resolve, merge or encode goes out as it was given; pyreqwest has one of its own."""
     target = b"/a/../b//c/./%2e%2e?x='\"<>`{}|^[]"
-    async with fault_upstream() as upstream, opened("httpx", upstream.origin) as room:
+    async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
         await fetch(room, outbound(target))
         assert upstream.last.target == target
 
@@ -84,6 +86,7 @@ async def test_request_headers_keep_order_and_duplicates(engine: str) -> None:
     ("engine", "added"),
     [
         ("httpx", [(b"connection", b"close")]),
+        ("asyncio", []),
         ("pyreqwest", [(b"accept", b"*/*"), (b"user-agent", b"adt-gateway/0")]),
     ],
 )
@@ -112,7 +115,12 @@ async def test_response_headers_keep_order_and_duplicates(engine: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "order"), [("httpx", [b"1", b"a", b"2", b"b"]), ("pyreqwest", [b"1", b"2", b"a", b"b"])]
+    ("engine", "order"),
+    [
+        ("httpx", [b"1", b"a", b"2", b"b"]),
+        ("asyncio", [b"1", b"a", b"2", b"b"]),
+        ("pyreqwest", [b"1", b"2", b"a", b"b"]),
+    ],
 )
 async def test_lines_of_one_name_move_together_in_pyreqwest(engine: str, order: list[bytes]) -> None:
     """Where lines of two names alternate, pyreqwest puts those of one name together, both ways, in order."""
@@ -126,12 +134,13 @@ async def test_lines_of_one_name_move_together_in_pyreqwest(engine: str, order: 
 
 @pytest.mark.parametrize("value", ["\u00e9".encode(), b"\xe9", b"\xff\x80"])
 async def test_response_header_beyond_ascii(value: bytes) -> None:
-    """Bytes above 0x7F in a response header pass httpx as they are; pyreqwest cannot read them: 502."""
+    """Bytes above 0x7F in a response header pass as they are, but pyreqwest cannot read them: 502."""
     async with fault_upstream() as upstream:
         _answered(upstream, b"X-Word: " + value)
-        async with opened("httpx", upstream.origin) as room:
-            _, headers, _ = await fetch(room)
-            assert (b"x-word", value) in headers
+        for engine in ("httpx", "asyncio"):
+            async with opened(engine, upstream.origin) as room:
+                _, headers, _ = await fetch(room)
+                assert (b"x-word", value) in headers
         async with opened("pyreqwest", upstream.origin, max_connections=1) as room:
             for _ in range(2):
                 with pytest.raises(failures.BadUpstreamResponse) as caught:
@@ -223,12 +232,12 @@ async def test_interim_responses_are_passed_over(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_connections_are_kept_by_pyreqwest_only(engine: str) -> None:
-    """A connection is reused by pyreqwest and never by httpx, since that would hand leftover bytes on."""
+async def test_connections_are_kept_but_by_httpx(engine: str) -> None:
+    """A connection is reused, and never by httpx, since that would hand leftover bytes on."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
         for _ in range(3):
             await fetch(room)
-        assert upstream.connections == (1 if engine == "pyreqwest" else 3)
+        assert upstream.connections == (3 if engine == "httpx" else 1)
 
 
 @both_engines

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import failures
-from gateway.upstream.response import Response
+from gateway.upstream.response import PulledResponse, Response
 from gateway.upstream.slots import Slots
 
 LOST = failures.UpstreamConnectionLost
 
 
-class Given(Response):
+class Given(PulledResponse):
     """Gives pieces, each at once or after it was waited for; a ConnectionError breaks it."""
 
     broken = (ConnectionError,)

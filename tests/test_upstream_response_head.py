@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.headers import RESPONSE_BYTES, RESPONSE_LINES
-from gateway.upstream.response_head import BadHead, ResponseHead
+from gateway.upstream.response_head import BadHead, JudgedHead, ResponseHead
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GOOD = (
@@ -42,7 +42,7 @@ BAD = (
 
 
 def _fed(data: bytes, *cuts: int) -> ResponseHead:
-    head = ResponseHead()
+    head = JudgedHead()
     for start, end in pairwise([0, *sorted(cuts), len(data)]):
         head.feed(data[start:end])
     return head

@@ -7,7 +7,7 @@ import pytest
 from gateway import failures
 from gateway.upstream.generations import Generations
 from tests.support import faults
-from tests.support.engines import both_engines, fetch, opened, outbound
+from tests.support.engines import both_engines, fetch, keeping_engines, opened, outbound
 from tests.support.upstream import GUARD, fault_upstream
 
 
@@ -22,27 +22,29 @@ async def test_an_announced_end_fails_no_request(engine: str) -> None:
         assert upstream.connections == len(upstream.requests) == 20
 
 
-async def test_an_idle_connection_is_closed_before_the_upstream_does() -> None:
+@keeping_engines
+async def test_an_idle_connection_is_closed_before_the_upstream_does(engine: str) -> None:
     """After `pool_idle`, and only then, a connection is not used again; httpx uses none twice.
 
     So a write meets none that the upstream has ended.
     """
     post = outbound(method="POST", body=b"{}")
     async with fault_upstream() as upstream:
-        async with opened("pyreqwest", upstream.origin, pool_idle=60) as room:
+        async with opened(engine, upstream.origin, pool_idle=60) as room:
             await fetch(room, post)
             await fetch(room, post)
             assert upstream.connections == 1
-        async with opened("pyreqwest", upstream.origin, pool_idle=0.05) as room:
+        async with opened(engine, upstream.origin, pool_idle=0.05) as room:
             await fetch(room, post)
             await upstream.idle()
             await fetch(room, post)
             assert upstream.connections == 3
 
 
-async def test_only_a_connection_that_may_have_been_kept_is_told_as_such() -> None:
+@keeping_engines
+async def test_only_a_connection_that_may_have_been_kept_is_told_as_such(engine: str) -> None:
     """What the first request of a client meets was never used before; after an answer it may have been."""
-    async with fault_upstream() as upstream, opened("pyreqwest", upstream.origin) as room:
+    async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
         upstream.on("/cut", faults.cut())
         for _ in range(3):
             with pytest.raises(failures.UpstreamConnectionLost) as fresh:

@@ -10,6 +10,10 @@
 | `pyreqwest_client.py` | its client, which is its pool |
 | `pyreqwest_response.py` | a response as pyreqwest reads it |
 | `pyreqwest_failures.py` | what a failure of pyreqwest means |
+| `asyncio_engine.py` | the fast engine |
+| `dialling.py`, `trust.py` | the way to one of its connections |
+| `connection.py`, `pool.py` | its connections, and which are free |
+| `wire_response.py`, `chunked_body.py` | a response as it reads it |
 | `httpx_engine.py` | the pure Python engine |
 | `httpx_wire.py` | what its connections are read through |
 | `response_head.py` | a response's head, judged as it comes |

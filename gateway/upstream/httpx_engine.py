@@ -15,7 +15,7 @@ import httpcore
 
 from gateway import failures
 from gateway.upstream.httpx_wire import Wire
-from gateway.upstream.response import Response
+from gateway.upstream.response import LOST, PulledResponse, Response
 from gateway.upstream.round_trip import Outbound, check_target
 
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
@@ -115,7 +115,7 @@ class _Trace:
             self.sent = info["request"].method != b"CONNECT"
 
 
-class _HttpxStream(Response):
+class _HttpxStream(PulledResponse):
     __slots__ = ("_close", "_response")
 
     broken = _BROKEN
@@ -148,9 +148,7 @@ def _failure(error: Exception, *, sent: bool) -> failures.GatewayError:
         return failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.")
     if isinstance(error, httpcore.LocalProtocolError):
         return failures.RequestInvalid("The request has a header that cannot be forwarded.")
-    return failures.UpstreamConnectionLost(
-        "The connection to the upstream broke before it answered; the request may have been processed."
-    )
+    return failures.UpstreamConnectionLost(LOST)
 
 
 def _connect_cause(error: Exception) -> str:

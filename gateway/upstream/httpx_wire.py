@@ -11,7 +11,7 @@ from typing import Any
 
 import httpcore
 
-from gateway.upstream.response_head import BadHead, ResponseHead
+from gateway.upstream.response_head import BadHead, JudgedHead
 
 _PIECE = 16_384
 """Bytes read at once while the head has not come: a flood of interim answers must not hold the loop."""
@@ -46,7 +46,7 @@ class _Watched(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._head = ResponseHead()
+        self._head = JudgedHead()
         self._begun = False
         self._early: asyncio.Task[None] | None = None
         self._held = bytearray()

@@ -5,12 +5,16 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from gateway.config import Upstream as UpstreamSettings
+from gateway.upstream.asyncio_engine import AsyncioEngine
+from gateway.upstream.dialling import Dialler, Peer
 from gateway.upstream.generations import Generations
 from gateway.upstream.httpx_engine import HttpxEngine
+from gateway.upstream.pool import Pool
 from gateway.upstream.pyreqwest_client import build_client
 from gateway.upstream.pyreqwest_engine import PyreqwestEngine
 from gateway.upstream.round_trip import Deadlines, Engine, Upstream
 from gateway.upstream.slots import Slots
+from gateway.upstream.trust import Trust
 
 _UPLOADS = 0.75
 """Share of the round trips under way that may be streamed uploads."""
@@ -37,17 +41,36 @@ def open_upstream(settings: UpstreamSettings, *, origin: str, version: str) -> U
 
 
 def _engine(settings: UpstreamSettings, origin: str, version: str) -> Engine:
+    if settings.engine == "asyncio":
+        return _asyncio_engine(settings, origin)
     if settings.engine == "httpx":
-        # Reading the CAs takes 30 ms, which an origin without TLS has no use for.
-        encrypted = "https" in {urlsplit(origin).scheme, urlsplit(settings.proxy or "").scheme}
-        tls = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if settings.ca_file is not None:
-            tls.load_verify_locations(settings.ca_file)
         return HttpxEngine(
             origin,
             connect_timeout=settings.timeout.connect,
-            tls=tls,
+            tls=_tls(settings, origin),
             proxy=settings.proxy,
         )
     build = partial(build_client, settings, user_agent=f"adt-gateway/{version}")
     return PyreqwestEngine(origin, Generations(build, age=settings.connection_age))
+
+
+def _asyncio_engine(settings: UpstreamSettings, origin: str) -> AsyncioEngine:
+    peer, proxy = Peer(origin), Peer(settings.proxy) if settings.proxy else None
+    plain = proxy is not None and not peer.secured
+    secured = peer.secured or (proxy is not None and proxy.secured)
+    trust = Trust(partial(_tls, settings, origin), age=settings.connection_age) if secured else None
+    return AsyncioEngine(
+        Dialler(peer, proxy, trust=trust, timeout=settings.timeout.connect),
+        Pool(idle=settings.pool_idle, age=settings.connection_age),
+        prefix=origin.encode("ascii") if plain else b"",
+        proxy_credentials=proxy.credentials if plain and proxy is not None else b"",
+    )
+
+
+def _tls(settings: UpstreamSettings, origin: str) -> ssl.SSLContext:
+    # Reading the CAs takes 30 ms, which an origin without TLS has no use for.
+    encrypted = "https" in {urlsplit(origin).scheme, urlsplit(settings.proxy or "").scheme}
+    tls = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if settings.ca_file is not None:
+        tls.load_verify_locations(settings.ca_file)
+    return tls

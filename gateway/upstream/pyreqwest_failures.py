@@ -8,6 +8,7 @@ from typing import NoReturn
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
 
 from gateway import failures
+from gateway.upstream.response import LOST
 
 _NOT_SENT = "client error (Connect)"
 _NOT_HTTP = (
@@ -37,9 +38,7 @@ def fail(error: PyreqwestError, *, kept: bool = False) -> NoReturn:
     if any(mark in last for mark in _NOT_HTTP):
         raise failures.BadUpstreamResponse("The upstream's answer is not valid HTTP.") from error
     lost = failures.KeptConnectionLost if kept else failures.UpstreamConnectionLost
-    raise lost(
-        "The connection to the upstream broke before it answered; the request may have been processed."
-    ) from error
+    raise lost(LOST) from error
 
 
 def _causes(error: PyreqwestError) -> list[str]:

@@ -10,7 +10,7 @@ from pyreqwest.response import Response as PyreqwestResponse
 from gateway import failures
 from gateway.exchange import RawHeaders
 from gateway.upstream.generations import Generations
-from gateway.upstream.response import Response
+from gateway.upstream.response import PulledResponse
 
 _WITHOUT_BODY = frozenset({204, 304})
 
@@ -39,7 +39,7 @@ def announced(method: str, status: int, length: str | list[str] | None) -> int |
     return int(length) if isinstance(length, str) and length.isdigit() else None
 
 
-class PyreqwestStream(Response):
+class PyreqwestStream(PulledResponse):
     """A response whose head has arrived; see `Response`."""
 
     __slots__ = ("_clients", "_number", "_request")

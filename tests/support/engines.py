@@ -12,7 +12,9 @@ from gateway.exchange import RawHeaders
 from gateway.upstream import Outbound, Response, Upstream, open_upstream
 from tests.support.faults import STALL
 
-ENGINES = ("pyreqwest", "httpx")
+ENGINES = ("pyreqwest", "asyncio", "httpx")
+keeping_engines = pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "httpx"])
+"""For what only those do that use a connection for several requests."""
 both_engines = pytest.mark.parametrize("engine", ENGINES)
 
 

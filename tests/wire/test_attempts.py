@@ -22,6 +22,12 @@ BEFORE_THE_HEAD = {
     "cut in the status line",
     "cut in the head",
 }
+SENT_AGAIN = {
+    "pyreqwest": BEFORE_THE_HEAD,
+    "asyncio": BEFORE_THE_HEAD - {"cut in the status line", "cut in the head"},
+    "httpx": frozenset[str](),
+}
+"""After which a read goes once more: hyper does not tell whether any of the head came."""
 
 
 async def _goes_unread(call: Call) -> None:
@@ -93,15 +99,15 @@ async def test_write_is_delivered_at_most_once(
 async def test_read_is_sent_twice_at_most(
     patience: RunningGateway, upstream: FaultUpstream, fault: str, engine: str
 ) -> None:
-    """A GET is sent once more where its connection ended before a whole head, and for nothing else.
+    """A GET is sent once more where its connection ended before an answer, and for nothing else.
 
-    Only where connections are kept can one have died meanwhile: never on httpx.
+    Only where connections are kept can one have died meanwhile: never on httpx. What began to answer has not.
     """
     assert (await ask(patience, "/warm")).status == 200
     upstream.reset()
     upstream.on("/digitaltwins/t1", FAULTS[fault])
     await ask(patience)
-    assert len(upstream.requests) == (2 if fault in BEFORE_THE_HEAD and engine == "pyreqwest" else 1)
+    assert len(upstream.requests) == (2 if fault in SENT_AGAIN[engine] else 1)
 
 
 @pytest.mark.parametrize(

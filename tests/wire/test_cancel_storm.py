@@ -15,7 +15,7 @@ from tests.support.wire import ask, request, sample, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
-REQUESTS = {"pyreqwest": 20_000, "httpx": 4_000}
+REQUESTS = {"pyreqwest": 20_000, "asyncio": 20_000, "httpx": 4_000}
 """The pure Python engine makes a connection for each, which takes it five times as long."""
 LEAVE = 0.7
 """Share of those who leave before their answer."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support import faults
 from tests.support.checking import PRINCIPAL, TENANT, check, entra_jwt, static
+from tests.support.engines import ENGINES
 from tests.support.upstream import fault_upstream
 
 EVENT_ROUTES = b'{"value": [], "nextLink": null}'
@@ -95,7 +96,7 @@ async def test_a_body_without_end() -> None:
     assert download.sent < 16 * 1024 * 1024
 
 
-@pytest.mark.parametrize("engine", ["pyreqwest", "httpx"])
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_body_that_stops(engine: str) -> None:
     """An answer that begins and does not end is not called silence."""
     async with fault_upstream(faults.never(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")) as upstream:

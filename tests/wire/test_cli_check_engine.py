@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from gateway.online.advice import engine_advice
 from tests.support import faults
 from tests.support.checking import check, entra_jwt, static
+from tests.support.engines import ENGINES
 from tests.support.gateway import running_gateway
 from tests.support.upstream import fault_upstream
 
@@ -50,7 +51,7 @@ class SelfSigned(trustme.CA):
         return trustme.LeafCert(private, self.own, [])
 
 
-@pytest.mark.parametrize(("engine", "accepts"), [("pyreqwest", False), ("httpx", True)])
+@pytest.mark.parametrize(("engine", "accepts"), [("pyreqwest", False), ("asyncio", True), ("httpx", True)])
 async def test_a_certificate_that_is_its_own_ca(tmp_path: Path, engine: str, accepts: bool) -> None:
     """Check and gateway agree: OpenSSL takes such a certificate, rustls does not, and the advice says why."""
     authority = SelfSigned()
@@ -74,7 +75,7 @@ async def test_a_certificate_that_is_its_own_ca(tmp_path: Path, engine: str, acc
         assert "sign it with a CA (adt-gateway certs makes one)" in request.advice
 
 
-@pytest.mark.parametrize("engine", ["pyreqwest", "httpx"])
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_the_engine_sends_the_request(tmp_path: Path, engine: str) -> None:
     """One request goes out as the gateway would send it, over TLS, with token and Host."""
     authority = trustme.CA()

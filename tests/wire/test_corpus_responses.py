@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.support import faults
 from tests.support.corpus import Entry, load, plain
+from tests.support.engines import ENGINES
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.raw import RawResponse
 from tests.support.responses import Followed, asked, followed
@@ -96,9 +97,10 @@ def _judge_headers(entry: Entry, response: RawResponse) -> None:
 
 def _judge_connection(entry: Entry, engine: str, outcome: str, seen: Followed) -> None:
     assert seen.own_answer
-    kept = entry.value("connection") or (None if outcome == "relayed" else "closed")
+    said = entry.value(f"{engine} connection") or entry.value("connection")
+    kept = said or (None if outcome == "relayed" else "closed")
     if kept is not None:
-        assert seen.same_connection == (kept == "kept" and engine == "pyreqwest")
+        assert seen.same_connection == (kept == "kept" and engine != "httpx")
 
 
 async def test_the_corpus_is_large_and_says_why() -> None:
@@ -107,7 +109,7 @@ async def test_the_corpus_is_large_and_says_why() -> None:
     assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
     for entry in ENTRIES:
         assert entry.value("rule"), entry.place
-        for engine in ("pyreqwest", "httpx"):
+        for engine in ENGINES:
             _expected(entry, engine)
 
 

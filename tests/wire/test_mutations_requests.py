@@ -43,7 +43,10 @@ def _seeds(engine: str) -> list[int]:
     given = os.environ.get("MUTATION_SEED")
     if given is not None:
         return [int(given)]
-    return [{"pyreqwest": 1, "httpx": 2}[engine], random.SystemRandom().randrange(1_000_000_000)]
+    return [
+        {"pyreqwest": 1, "httpx": 2, "asyncio": 3}[engine],
+        random.SystemRandom().randrange(1_000_000_000),
+    ]
 
 
 @pytest.mark.parametrize("nth", [0, 1], ids=["fixed seed", "fresh seed"])

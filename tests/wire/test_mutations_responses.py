@@ -14,10 +14,14 @@ from tests.support.upstream import FaultUpstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FIXED = {"pyreqwest": ((11, 3_000), (12, 2_500)), "httpx": ((21, 700),)}
+FIXED = {
+    "pyreqwest": ((11, 3_000), (12, 2_500)),
+    "asyncio": ((31, 3_000), (32, 2_500)),
+    "httpx": ((21, 700),),
+}
 """Seeds and how many responses of each."""
-FRESH = {"pyreqwest": 1_500, "httpx": 300}
-"""Of a row that is new in each run; with the fixed ones 8,000 in all."""
+FRESH = {"pyreqwest": 1_500, "asyncio": 1_500, "httpx": 300}
+"""Of a row that is new in each run; with the fixed ones 15,000 in all."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -98,21 +98,22 @@ async def test_head_and_first_bytes_are_not_held_back(
     gateway: RunningGateway, upstream: FaultUpstream
 ) -> None:
     """What the upstream has sent reaches the app before the upstream sends more."""
-    gate = asyncio.Event()
+    head_seen, first_seen = asyncio.Event(), asyncio.Event()
 
     async def two_parts(call: Call) -> None:
         await call.send_head(200, [(b"Transfer-Encoding", b"chunked")])
-        await gate.wait()
+        await head_seen.wait()
         await call.send_chunk(b"first")
-        await gate.wait()
+        await first_seen.wait()
         await call.send(chunked(b"second"))
 
     upstream.on("/digitaltwins/t1", two_parts)
     async with connected(gateway) as client:
         await client.send(request())
         assert (await client.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-        gate.set()
+        head_seen.set()
         assert await client.until(b"first\r\n") == b"5\r\nfirst\r\n"
+        first_seen.set()
         assert await client.until(b"0\r\n\r\n") == b"6\r\nsecond\r\n0\r\n\r\n"
 
 

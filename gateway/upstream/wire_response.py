@@ -1,0 +1,204 @@
+"""A response as the asyncio engine reads it: its head checked, its body piece by piece."""
+
+import asyncio
+
+from gateway import failures
+from gateway.deadline import Alarm
+from gateway.exchange import RawHeaders
+from gateway.upstream.chunked_body import BadChunk, ChunkedBody
+from gateway.upstream.connection import Connection
+from gateway.upstream.response import BROKEN, LOST, STALLED, Response
+from gateway.upstream.response_head import BadHead, ResponseHead
+from gateway.upstream.round_trip import Upload
+
+_WITHOUT_BODY = frozenset({204, 304})
+_DIGITS = 19
+"""Of the largest Content-Length; a longer one is refused with the head."""
+_WAITING = 4
+"""Pieces of the body, each of what one read of the socket gave, that may wait for whoever takes them."""
+
+
+class WireResponse(Response):
+    """The response to the request that was written last on its connection; see `Response`."""
+
+    __slots__ = (
+        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_paused",
+        "_pieces", "_reusable", "_upload",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, method: str) -> None:
+        self._connection = connection
+        self._method = method
+        self._head: ResponseHead | None = ResponseHead()
+        """None once it is complete."""
+        self._arrived: asyncio.Future[None] | None = None
+        """Whoever waits for the head, a piece or the end."""
+        self._pieces: list[bytes] = []
+        self._paused = False
+        self._chunks: ChunkedBody | None = None
+        self._complete = False
+        """Whether the last byte has come."""
+        self._reusable = False
+        self._failure: failures.GatewayError | None = None
+        self._upload: asyncio.Future[None] | None = None
+        """Writes the request's body, where it is still coming from the app."""
+
+    async def opened(self) -> None:
+        """Wait for the head. Raises BadUpstreamResponse, KeptConnectionLost or UpstreamConnectionLost."""
+        while self._head is not None:
+            if self._failure is not None:
+                raise self._failure
+            await self._change()
+
+    def _change(self) -> "asyncio.Future[None]":
+        self._arrived = asyncio.get_running_loop().create_future()
+        return self._arrived
+
+    def feed(self, data: bytes) -> None:
+        """As `Reader.feed`."""
+        if self._head is not None:
+            rest = self._feed_head(self._head, data)
+            if rest is None:
+                return
+            data = rest
+        elif self._complete or self._failure is not None:
+            self._reusable = False
+            return
+        if data:
+            self._feed_body(data)
+        self._wake()
+
+    def _feed_head(self, head: ResponseHead, data: bytes) -> bytes | None:
+        try:
+            rest = head.feed(data)
+        except BadHead as error:
+            self._fail(failures.BadUpstreamResponse(f"The upstream's answer is not valid HTTP: {error}."))
+            return None
+        if rest is not None:
+            self._head = None
+            self.status, self.headers = head.status, head.headers
+            self._frame(head)
+        return rest
+
+    def _frame(self, head: ResponseHead) -> None:
+        """What frames the body (RFC 9112, section 6.3); who reads the head refuses what is ambiguous."""
+        fields = dict(head.headers)
+        length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+        self._reusable = not head.old and (b"connection" not in fields or not _closes(head.headers))
+        if self._method == "HEAD" or head.status in _WITHOUT_BODY:
+            self.left = 0
+        elif coding is not None:
+            self.left = None
+            self._chunks = ChunkedBody()
+        elif length is not None and length.isdigit() and len(length) <= _DIGITS:
+            self.left = int(length)
+        else:
+            self.left, self._reusable = None, False
+        self._complete = self.left == 0
+
+    def _feed_body(self, data: bytes) -> None:
+        if self._chunks is not None:
+            try:
+                data = self._chunks.feed(data)
+            except BadChunk:
+                self._fail(failures.UpstreamConnectionLost(BROKEN))
+                return
+            self._complete = self._chunks.ended
+            self._reusable &= not self._chunks.surplus
+        elif self.left is not None:
+            left = self.left
+            if len(data) > left:
+                data, self._reusable = data[:left], False
+            self.left = left = left - len(data)
+            self._complete = not left
+        if data:
+            self._pieces.append(data)
+            if len(self._pieces) > _WAITING and not self._complete:
+                self._paused = True
+                self._connection.transport.pause_reading()
+
+    def ended(self, error: Exception | None) -> None:
+        """As `Reader.ended`."""
+        if self._complete or self._failure is not None:
+            return
+        if self._head is None:
+            if error is None and self.left is None and self._chunks is None:
+                self._complete = True
+            else:
+                self._failure = failures.UpstreamConnectionLost(BROKEN)
+        else:
+            kept = self._connection.used and not self._head.begun
+            lost = failures.KeptConnectionLost if kept else failures.UpstreamConnectionLost
+            self._failure = lost(LOST)
+        self._wake()
+
+    def _fail(self, failure: failures.GatewayError) -> None:
+        self._failure = failure
+        self._connection.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
+
+    def is_at_hand(self) -> bool:
+        """As `Response.is_at_hand`."""
+        if self._pieces:
+            self.piece = self._pieces.pop(0)
+            if self._paused and not self._pieces:
+                self._paused = False
+                self._connection.transport.resume_reading()
+            return True
+        if self._complete:
+            self.piece = None
+            return True
+        if self._failure is not None:
+            raise self._failure
+        return False
+
+    async def arrival(self) -> bytes | None:
+        """As `Response.arrival`."""
+        try:
+            with Alarm(self.idle):
+                while not self.is_at_hand():
+                    await self._change()
+        except TimeoutError:
+            raise failures.UpstreamTimeout(STALLED) from None
+        return self.piece
+
+    async def finish(self) -> None:
+        """As `Response.finish`: the connection is kept where nothing of this exchange is to come."""
+        connection, upload = self._connection, self._upload
+        if (
+            not (self._complete and self._reusable)
+            or connection.closed
+            or not (upload is None or upload.done())
+        ):
+            await self.discard()
+            return
+        if self._paused:
+            connection.transport.resume_reading()
+        connection.free()
+
+    async def discard(self) -> None:
+        """As `Response.discard`."""
+        self._connection.reader = None
+        self._connection.abort()
+        if self._upload is not None:
+            self._upload.cancel()
+            await asyncio.wait((self._upload,))
+
+    def send_body(self, upload: Upload, length: int | None) -> None:
+        """Write the request's body as it comes, behind its head; it goes on until the response is closed."""
+        self._upload = asyncio.ensure_future(self._connection.upload(upload, length))
+        self._upload.add_done_callback(self._uploaded)
+
+    def _uploaded(self, upload: "asyncio.Future[None]") -> None:
+        if not upload.cancelled() and upload.exception() is not None:
+            # Whoever gave the body knows what is wrong with it.
+            self._fail(failures.UpstreamConnectionLost("The request's body broke off."))
+
+
+def _closes(headers: RawHeaders) -> bool:
+    return any(name == b"connection" and b"close" in value.lower() for name, value in headers)
