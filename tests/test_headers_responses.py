@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.exchange import RawHeaders
-from gateway.headers import RESPONSE_BYTES, RESPONSE_LINES, framing_problem, response_problem
+from gateway.headers import RESPONSE_BYTES, RESPONSE_LINES, response_problem
 
 LENGTH, CHUNKED = (b"content-length", b"2"), (b"transfer-encoding", b"chunked")
 RELAYED: dict[str, RawHeaders] = {
@@ -64,4 +64,4 @@ def test_only_limits_leave_the_end_certain(case: str) -> None:
     """A head that is too large may still be framed once; one refused for another reason is in doubt."""
     headers, reason = REFUSED.get(case) or (RELAYED[case], None)
     certain = reason is None or reason.startswith(("more than 100", "headers of more than"))
-    assert (framing_problem(headers) is None) == certain
+    assert (response_problem(headers, limited=False) is None) == certain

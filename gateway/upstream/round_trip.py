@@ -169,7 +169,8 @@ async def _take(wanted: tuple[Slots, ...], longest: float) -> float:
 
 async def _refuse(response: Response, problem: str | None) -> NoReturn:
     """Close, and say what is wrong: by default, that the status is none that can be relayed."""
-    if headers.framing_problem(response.headers) is None and response.status in _STATUSES_WITH_AN_END:
+    certain = headers.response_problem(response.headers, limited=False) is None
+    if certain and response.status in _STATUSES_WITH_AN_END:
         await response.finish()
     else:
         await response.discard()
