@@ -139,23 +139,20 @@ class Exchange:
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
-    _fields: dict[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
+    fields: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
+    """The first value of each request header."""
+
+    def __post_init__(self) -> None:
+        self.fields = dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes | None:
         """First value of a request header, or None."""
-        return (self._fields or self.fields).get(name)
-
-    @property
-    def fields(self) -> Mapping[bytes, bytes]:
-        """The first value of each request header."""
-        if self._fields is None:
-            self._fields = dict(reversed(self.headers))
-        return self._fields
+        return self.fields.get(name)
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a request header of the gateway's own, behind the app's."""
         self.headers.append((name, value))
-        self._fields = None
+        self.fields = dict(reversed(self.headers))
 
     @property
     def may_have_run(self) -> bool:

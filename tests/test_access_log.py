@@ -152,7 +152,7 @@ def test_no_query_value_is_written() -> None:
     """Neither the query nor one that stands in the path reaches the line."""
     exchange = finished(path=f"/query?sig={CANARY}".encode())
     exchange.query = f"sig={CANARY}".encode()
-    exchange.headers = [(b"authorization", f"Bearer {CANARY}".encode())]
+    exchange.add_header(b"authorization", f"Bearer {CANARY}".encode())
     assert CANARY not in json.dumps(lines_of(exchange))
 
 

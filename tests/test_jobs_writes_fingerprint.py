@@ -101,7 +101,7 @@ def test_no_two_inputs_run_into_each_other(one: list[bytes], other: list[bytes])
 
     def made(parts: list[bytes]) -> str:
         exchange = arriving("POST", b"/jobs/deletions", request_id=b"c" + parts[0], query=parts[1])
-        exchange.headers.append((b"operation-id", parts[2]))
+        exchange.add_header(b"operation-id", parts[2])
         return told(exchange, parts[3]).digest
 
     assert (made(one) == made(other)) == (one == other)
@@ -141,5 +141,5 @@ def test_an_injected_id_makes_the_job_readable() -> None:
     exchange = deletion()
     made = operation_id(exchange)
     assert made is not None
-    exchange.headers.append((b"operation-id", made.encode()))
+    exchange.add_header(b"operation-id", made.encode())
     assert told(exchange).job_id == made

@@ -6,6 +6,7 @@ import random
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -456,8 +457,7 @@ async def test_scrape_reads_the_ledger_on_the_loop() -> None:
 def repeated(parent: bytes | None, status: int | None = 200, path: bytes = b"/jobs/deletions") -> Exchange:
     exchange = finished("POST", path, "/jobs/deletions", status)
     exchange.client_request_id = "c0ffee"
-    exchange.headers = [] if parent is None else [(b"traceparent", parent)]
-    return exchange
+    return replace(exchange, headers=[] if parent is None else [(b"traceparent", parent)])
 
 
 @pytest.mark.parametrize(
