@@ -14,6 +14,7 @@ protocol       the server's HTTP/1.1 protocol, made strict
 awaiting       how long a connection is held for what has not come
 cycle          one request in the server: body and response
 reader         the strict reader of HTTP/1.1 requests
+request_line   a request's first line, taken apart
 field_lines    a header's line becomes a name and a value
 chunks         a chunk's line: what it says, and how much it may say
 flow           when a connection is read and written

@@ -1,11 +1,12 @@
 """What arrives from the server: the ASGI scope's types and keys, and a request's record made from it."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
 
 from gateway.exchange import Exchange, Peer, RawHeaders
+from gateway.request_line import RequestLine
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,7 +26,7 @@ _ASGI = {"version": "3.0", "spec_version": "2.3"}
 class Connection:
     """What the server's protocol offers beyond ASGI; one for the life of a connection."""
 
-    __slots__ = ("abort", "client", "lost", "on_lost", "peer", "scheme", "server")
+    __slots__ = ("abort", "client", "lost", "on_lost", "peer", "scheme", "server", "task")
 
     def __init__(
         self,
@@ -45,26 +46,24 @@ class Connection:
         """Called when the client has gone; set by the exchange under way. ASGI needs a task for that."""
         self.lost = False
         """Whether the client has gone."""
+        self.task: asyncio.Task[None] | None = None
+        """What the exchange under way runs in."""
 
 
-def http_scope(
-    connection: Connection, method: str, target: bytes, http_version: str, headers: RawHeaders
-) -> Scope:
+def http_scope(connection: Connection, line: RequestLine, headers: RawHeaders) -> Scope:
     """A request's ASGI scope."""
-    raw_path, _, query = target.partition(b"?")
-    path = raw_path.decode("ascii")
     return {
         "type": "http",
         "asgi": _ASGI,
-        "http_version": http_version,
+        "http_version": line.version,
         "server": connection.server,
         "client": connection.client,
         "scheme": connection.scheme,
-        "method": method,
+        "method": line.method,
         "root_path": "",
-        "path": unquote(path) if "%" in path else path,
-        "raw_path": raw_path,
-        "query_string": query,
+        "path": line.path,
+        "raw_path": line.raw_path,
+        "query_string": line.query,
         "headers": headers,
         "state": {},
         CONNECTION: connection,
@@ -73,14 +72,13 @@ def http_scope(
 
 def read_exchange(scope: Scope) -> Exchange:
     """The record of a request that has just arrived."""
-    headers: RawHeaders = list(scope["headers"])
     client = scope["client"]
     # By position, as in `Exchange`: names would be put into a dictionary, for a microsecond.
     exchange = Exchange(
         scope["method"],
         scope["raw_path"],
         scope["query_string"],
-        headers,
+        scope["headers"],
         scope["scheme"],
         scope["http_version"],
         client[0] if client else None,

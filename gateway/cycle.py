@@ -10,11 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
-from gateway.exchange import RawHeaders
 
 NO_BODY_STATUS = frozenset({204, 304})
 """Answers that have no body, whatever they say (RFC 9110, section 6.4.1)."""
@@ -23,10 +20,15 @@ SILENT = logging.getLogger("gateway.protocol")
 SILENT.setLevel(logging.CRITICAL + 1)
 Message = MutableMapping[str, Any]
 Application = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
+Tasks = set[asyncio.Task[None]]
 _STATUS = {status: line.removesuffix(b"\r\n") for status, line in STATUS_LINE.items()}
 _LINE = b": ".join
+_CHUNKED = -1
+"""How many bytes are left is not known."""
+_UNSAID = -2
+"""The body is none, as it is that of the answer to a HEAD."""
 
 
 class _Sent(Awaitable[None]):
@@ -43,40 +45,41 @@ class Cycle:
     """One request and its response; header names are in lower case."""
 
     __slots__ = (
-        "_body", "_news", "_told", "chunked_encoding", "default_headers", "disconnected",
-        "expected_content_length", "flow", "keep_alive", "more_body", "on_response", "response_complete",
-        "response_started", "scope", "transport", "waiting_for_100_continue",
+        "_body", "_left", "_news", "_told", "disconnected", "flow", "keep_alive", "more_body", "on_response",
+        "response_complete", "response_started", "scope", "task", "transport", "waiting_for_100_continue",
     )  # fmt: skip
+    task: asyncio.Task[None]
+    """Runs the application; set by who made it."""
+    _left: int
+    """Bytes of the announced length that are to come, or one of the two below; set with the head."""
 
     def __init__(
         self,
         scope: Message,
         transport: asyncio.Transport,
         flow: FlowControl,
-        default_headers: RawHeaders,
         expects_continue: bool,
         keep_alive: bool,
+        more_body: bool,
         on_response: Callable[[], None],
     ) -> None:
         """`on_response` is called when the response is complete."""
-        self.scope, self.transport, self.flow = scope, transport, flow
-        self.default_headers = default_headers
-        self.on_response = on_response
-        self.keep_alive = keep_alive
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
         self.waiting_for_100_continue = expects_continue
-        self.disconnected = False
-        self.more_body = True
+        self.keep_alive = keep_alive
+        self.more_body = more_body
+        self.on_response = on_response
         self._body: bytearray | None = None
         self._told: asyncio.Event | None = None
-        self._news = False
-        self.response_started = self.response_complete = False
-        self.chunked_encoding: bool | None = None
-        self.expected_content_length = 0
+        self._news = not more_body
+        self.disconnected = self.response_started = self.response_complete = False
 
-    async def run(self, app: Application) -> None:
+    async def run(self, app: Application, tasks: Tasks) -> None:
         """Have it answered; an application that does not gets 500 sent, or the response cut.
 
-        Nothing is logged: the exchange's own log line tells it.
+        Nothing is logged: the exchange's own log line tells it. The task leaves `tasks` at the end.
         """
         try:
             await app(self.scope, self.receive, self.send)
@@ -88,6 +91,8 @@ class Cycle:
         finally:
             # Else the protocol, which may keep the cycle, would hold itself in memory.
             self.on_response = _nobody
+            # A callback of the task's would take another turn of the loop.
+            tasks.discard(self.task)
 
     async def _break_off(self) -> None:
         if self.response_started:
@@ -131,9 +136,10 @@ class Cycle:
             told, self._told = self._told, None
             told.set()
 
-    def send(self, message: ASGISendEvent) -> Awaitable[None]:
+    def send(self, message: Message) -> Awaitable[None]:
         """Write a head or a piece of a body (ASGI): at once, or when the connection takes more.
 
+        A head may have a first piece of the body beside it, as `body` and `more_body`: both are one write.
         Where it was written at once the result is `SENT`, which need not be awaited: what is needed to wait
         costs more than to write.
         """
@@ -142,62 +148,67 @@ class Cycle:
         if self.flow.write_paused:
             return self._send_later(message)
         if self.response_started:
-            self._send_piece(message)
+            if message["type"] != "http.response.body" or self.response_complete:
+                raise RuntimeError(f"{message['type']} behind the head, or behind the end")
+            data, more = b"", message.get("more_body", False)
         else:
-            self._send_head(message)
+            data, more = self._head(message), message.get("more_body", True)
+        body = message.get("body", b"")
+        left = self._left
+        if left >= 0:
+            self._left = left = left - len(body)
+            if left < 0 or (left and not more):
+                raise RuntimeError("the body is not as long as its Content-Length")
+            data += body
+        elif left == _CHUNKED:
+            data += self._chunk(body, more)
+        if data:
+            self.transport.write(data)
+        if not more:
+            self._end()
         return SENT
 
-    async def _send_later(self, message: ASGISendEvent) -> None:
+    async def _send_later(self, message: Message) -> None:
         await self.flow.drain()
         await self.send(message)
 
-    def _send_head(self, message: ASGISendEvent) -> None:
+    def _head(self, message: Message) -> bytes:
         if message["type"] != "http.response.start":
             raise RuntimeError(f"{message['type']} does not begin a response")
         self.response_started = True
         self.waiting_for_100_continue = False
         status, headers = message["status"], message.get("headers", ())
-        lines = [_STATUS[status], *map(_LINE, self.default_headers), *map(_LINE, headers)]
-        fields = dict(headers)
-        if b"transfer-encoding" in fields:
-            self.chunked_encoding = True
+        lines, fields = [_STATUS[status], *map(_LINE, headers)], dict(headers)
+        if self.scope["method"] == "HEAD":
+            self._left = _UNSAID
+        elif b"transfer-encoding" in fields:
+            self._left = _CHUNKED
         elif b"content-length" in fields:
-            self.expected_content_length = int(fields[b"content-length"])
-            self.chunked_encoding = False
-        elif self.scope["method"] != "HEAD" and status not in NO_BODY_STATUS:
-            self.chunked_encoding = True
+            self._left = int(fields[b"content-length"])
+        elif status not in NO_BODY_STATUS:
+            self._left = _CHUNKED
             lines.append(b"transfer-encoding: chunked")
+        else:
+            self._left = 0
         if b"connection" in fields:
             self.keep_alive = self.keep_alive and fields[b"connection"] != b"close"
         elif not self.keep_alive:
             lines.append(b"connection: close")
-        # As it ends with an empty line, each line has a break of its own behind it, and no other.
-        head = b"\r\n".join([*lines, b"", b""])
-        if not head.count(b"\r") == head.count(b"\n") == len(lines) + 1:
+        lines.append(b"\r\n")
+        head = b"\r\n".join(lines)
+        # Each line has a break of its own behind it, the last one two, and there is no other.
+        if not head.count(b"\r") == head.count(b"\n") == len(lines):
             raise RuntimeError("a response header has a line break")
-        self.transport.write(head)
+        return head
 
-    def _send_piece(self, message: ASGISendEvent) -> None:
-        if message["type"] != "http.response.body" or self.response_complete:
-            raise RuntimeError(f"{message['type']} behind the head, or behind the end")
-        body, more = message.get("body", b""), message.get("more_body", False)
-        if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-        elif self.chunked_encoding:
-            framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            self.transport.write(framed if more else framed + b"0\r\n\r\n")
-        else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0:
-                raise RuntimeError("the body is longer than its Content-Length")
-            if body:
-                self.transport.write(body)
-        if more:
-            return
-        if self.expected_content_length:
-            raise RuntimeError("the body is shorter than its Content-Length")
+    def _chunk(self, body: bytes, more: bool) -> bytes:
+        framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        return framed if more else framed + b"0\r\n\r\n"
+
+    def _end(self) -> None:
         self.response_complete = True
-        self.tell()
+        if self._told is not None:
+            self.tell()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()

@@ -14,14 +14,14 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway import failures
-from gateway.arrival import REFUSAL, Connection, http_scope
+from gateway.arrival import REFUSAL, Connection, Scope, http_scope
 from gateway.awaiting import Awaiting
 from gateway.callers import read_peer
 from gateway.cycle import SILENT, Cycle
-from gateway.exchange import RawHeaders
 from gateway.flow import Flow
 from gateway.lingering import Lingering
 from gateway.reader import RequestReader
+from gateway.request_line import UNREAD
 
 _PIPELINE = 64
 """Requests that may wait behind the one under way; one read of a socket can hold thousands."""
@@ -91,20 +91,23 @@ class StrictProtocol(Awaiting):
                 self._await_head()
         return at
 
-    def on_head(self) -> None:
+    def on_head(self, has_body: bool) -> None:
         """Hand the request to the app, if its target is in origin form (RFC 9112, section 3.2.1)."""
         if self._head_deadline is not None:
             self._clear_head_deadline()
         self._idle_since = None
         reader = self._reader
-        if reader.method == "CONNECT":
+        line = reader.line
+        if line.method == "CONNECT":
             raise failures.MethodNotAllowed("CONNECT is not forwarded.")
         if self.pipeline and len(self.pipeline) >= _PIPELINE:
             raise failures.RequestInvalid(f"More than {_PIPELINE} requests wait on this connection.")
-        if not reader.target.startswith(b"/") or reader.target.startswith(b"//"):
+        if not line.in_origin_form:
             raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
-        self._reading = _READING_BODY
-        self._start_cycle(reader.target, reader.headers)
+        if has_body:
+            self._reading = _READING_BODY
+        scope = http_scope(self._connection, line, reader.headers)
+        self._start_cycle(scope, reader.expects_continue, not reader.last, has_body)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; nobody waits for it once the response is complete."""
@@ -180,7 +183,12 @@ class StrictProtocol(Awaiting):
         self._idle_since = None
         if not in_body:
             # Little more than the failure is known of the request.
-            self._start_cycle(b"/", [], failure)
+            line = self._reader.line
+            scope = http_scope(
+                self._connection, UNREAD._replace(method=line.method, version=line.version), []
+            )
+            scope[REFUSAL] = failure
+            self._start_cycle(scope, expects_continue=False, keep_alive=False, more_body=False)
         elif self.cycle.response_complete:
             self.transport.close()
         else:
@@ -188,28 +196,19 @@ class StrictProtocol(Awaiting):
             self.cycle.keep_alive = False
             self.cycle.tell()
 
-    def _start_cycle(
-        self, target: bytes, fields: RawHeaders, refusal: failures.GatewayError | None = None
-    ) -> None:
+    def _start_cycle(self, scope: Scope, expects_continue: bool, keep_alive: bool, more_body: bool) -> None:
         """Run the app for a request, or have it wait for the one before."""
-        reader = self._reader
-        scope = http_scope(self._connection, reader.method, target, reader.version, fields)
         earlier = self.cycle
-        expects_continue = reader.expects_continue and refusal is None
-        keep_alive = not reader.last and refusal is None
         # By position: names given to a class are put into a dictionary, for half a microsecond.
         cycle = self.cycle = Cycle(
             scope,
             self.transport,
             self.flow,
-            self.server_state.default_headers,
             expects_continue,
             keep_alive,
+            more_body,
             self.on_response_complete,
         )
-        if refusal is not None:
-            scope[REFUSAL] = refusal
-            cycle.more_body = False
         if earlier is None or earlier.response_complete:
             self._serve(cycle)
         else:
@@ -218,8 +217,7 @@ class StrictProtocol(Awaiting):
 
     def _serve(self, cycle: Cycle) -> None:
         self._begins()
-        task = self.loop.create_task(cycle.run(self.app))
-        task.add_done_callback(self.tasks.discard)
+        self._connection.task = cycle.task = task = self.loop.create_task(cycle.run(self.app, self.tasks))
         self.tasks.add(task)
 
     def _begins(self) -> None:

@@ -5,8 +5,8 @@ with a sign. This one repairs nothing; its whole leniency is empty lines before 
 white space around a field's value. It holds one unfinished line and one head at most, and both are bounded.
 """
 
-import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Protocol
 
 from gateway import failures
@@ -14,11 +14,11 @@ from gateway.chunks import Chunks
 from gateway.exchange import RawHeaders
 from gateway.field_lines import FieldLines, invalid
 from gateway.headers import VALUE_BYTES
+from gateway.request_line import UNREAD, read_line
 
-_START = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])")
-_OTHER_VERSION = re.compile(rb"[A-Z][A-Z0-9_-]{0,31} [\x21-\x7e]+ HTTP/[0-9](?:\.[0-9])?")
 _LINE_BYTES = VALUE_BYTES + b"\r"
-_FIELDS = FieldLines()
+_field = FieldLines().__getitem__
+_name = itemgetter(0)
 
 _DIGITS = 19  # of the largest Content-Length that every peer reads alike, in 64 bits
 _TURN = 256  # steps; a chunk takes three, and some microseconds
@@ -30,14 +30,14 @@ _CR = ord("\r")
 class Sink(Protocol):
     """Whoever is told of the requests on a connection, in order."""
 
-    def on_head(self) -> None:
-        """A head is complete; the reader's attributes describe it."""
+    def on_head(self, has_body: bool) -> None:
+        """A head is complete, and the request as well unless it `has_body`; the reader describes it."""
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, without its framing."""
 
     def on_end(self) -> None:
-        """The request is complete."""
+        """The body is complete."""
 
 
 class RequestReader:
@@ -45,7 +45,7 @@ class RequestReader:
 
     __slots__ = (
         "_chunks", "_empty", "_head_bytes", "_header_count", "_kept", "_left", "_read", "_room", "_trailers",
-        "expects_continue", "headers", "in_head", "last", "method", "surplus", "target", "version",
+        "expects_continue", "headers", "in_head", "last", "line", "surplus",
     )  # fmt: skip
 
     def __init__(self, *, head_bytes: int, header_count: int) -> None:
@@ -61,9 +61,7 @@ class RequestReader:
         self._empty = self._left = 0
         self._chunks: Chunks | None = None
         self._trailers: RawHeaders = []
-        self.method = "_OTHER"  # until a request line was read, as in semantic conventions
-        self.target = b""
-        self.version = "1.1"
+        self.line = UNREAD
         self.headers: RawHeaders = []
         """Names in lower case, values without white space around them, in order."""
         self.last = False
@@ -77,66 +75,65 @@ class RequestReader:
 
         Raises RequestInvalid or HeadersTooLarge, or what the sink raises.
         """
-        left = _TURN
-        while at < len(data) and left:
-            at, left = self._read(self, data, at, sink), left - 1
+        end, left = len(data), _TURN
+        while at < end and left:
+            at = self._read(self, data, at, sink)
+            left -= 1
         return at
 
     def _read_head(self, data: bytes, at: int, sink: Sink) -> int:
         """A whole head at once where it came in one piece, else a line of it."""
         end = -1 if self.in_head else data.find(b"\r\n\r\n", at)
-        if end > at and data[at] != _CR:
-            self._check(end - at)
-            lines = data[at:end].split(b"\r\n")
-            self._start(lines[0])
-            self.headers = [*map(_FIELDS.__getitem__, lines[1 : self._header_count + 1])]
-            if len(lines) > self._header_count + 1:
-                raise self._too_many()
+        if end <= at or data[at] == _CR:
+            return self._read_part(data, at, sink)
+        if end - at > self._room:
+            raise self._too_large()
+        first, *lines = data[at:end].split(b"\r\n")
+        self.line = line = read_line(first)
+        if len(lines) > self._header_count:
+            for text in lines:
+                self._field(text, self.headers)
+        self.headers = headers = [*map(_field, lines)]
+        if line.version == "1.1" and _NOTED.isdisjoint(map(_name, headers)):
+            # Nothing is said of a body or of the connection: nothing else of the reader has changed.
+            sink.on_head(False)
+            self.line, self.headers = UNREAD, []
+        else:
             self._head_ends(sink)
-            return end + 4
+        return end + 4
+
+    def _read_part(self, data: bytes, at: int, sink: Sink) -> int:
         line, at = self._line(data, at)
-        if self.target and line == b"":
+        if line == b"" and self.line is not UNREAD:
             self._head_ends(sink)
         elif line is not None:
             self._head_line(line)
-        self.in_head = self._read is RequestReader._read_head and bool(self.target or self._kept)
+        begun = self.line is not UNREAD or bool(self._kept)
+        self.in_head = self._read is RequestReader._read_head and begun
         return at
 
     def _head_line(self, line: bytes) -> None:
-        if self.target:
+        if self.line is not UNREAD:
             self._field(line, self.headers)
         elif line or self._empty == _EMPTY_LINES:
-            self._start(line)
+            self.line = read_line(line)
         else:
             self._empty += 1
 
-    def _start(self, line: bytes) -> None:
-        match = _START.fullmatch(line)
-        if match is None:
-            known = "only HTTP/1.0 and HTTP/1.1 are spoken here"
-            raise invalid(known if _OTHER_VERSION.fullmatch(line) else "its first line is malformed")
-        method, self.target, minor = match.groups()
-        self.method = method.decode("ascii")
-        self.version = "1.1" if minor == b"1" else "1.0"
-
     def _field(self, line: bytes, fields: RawHeaders) -> None:
         if len(fields) >= self._header_count:
-            raise self._too_many()
-        fields.append(_FIELDS[line])
-
-    def _too_many(self) -> failures.HeadersTooLarge:
-        return failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
+            raise failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
+        fields.append(_field(line))
 
     def _head_ends(self, sink: Sink) -> None:
-        for name, _ in self.headers:
-            if name in _NOTED:
-                self._note()
-                break
-        if self.version == "1.0":
+        if not _NOTED.isdisjoint(map(_name, self.headers)):
+            self._note()
+        if self.line.version == "1.0":
             self.last, self.expects_continue = True, False
-        sink.on_head()
-        if self._read is RequestReader._read_head:
-            self._end(sink)
+        has_body = self._read is not RequestReader._read_head
+        sink.on_head(has_body)
+        if not has_body:
+            self._go_on()
 
     def _note(self) -> None:
         """What the headers say of the body and of the connection."""
@@ -161,7 +158,7 @@ class RequestReader:
                 raise invalid("it has both content-length and transfer-encoding")
             if coding.lower() != b"chunked":
                 raise invalid("its transfer-encoding is not chunked")
-            if self.version == "1.0":
+            if self.line.version == "1.0":
                 raise invalid("HTTP/1.0 has no transfer-encoding")
             self._chunks = Chunks()
             self._read = RequestReader._read_chunk_size
@@ -179,7 +176,8 @@ class RequestReader:
         if not self._left and self._chunks is not None:
             self._read = RequestReader._read_chunk_end
         elif not self._left:
-            self._end(sink)
+            sink.on_end()
+            self._go_on()
         return at + len(piece)
 
     def _read_chunk_size(self, data: bytes, at: int, sink: Sink) -> int:  # noqa: ARG002 - a step
@@ -204,11 +202,12 @@ class RequestReader:
         if line:
             self._field(line, self._trailers)
         elif line is not None:
-            self._end(sink)
+            sink.on_end()
+            self._go_on()
         return at
 
-    def _end(self, sink: Sink) -> None:
-        sink.on_end()
+    def _go_on(self) -> None:
+        """Read the next request, if there may be one."""
         if self.last:
             self._read = RequestReader._drop
         else:
@@ -240,7 +239,10 @@ class RequestReader:
 
     def _check(self, size: int) -> None:
         if size > self._room:
-            raise failures.HeadersTooLarge(f"The head is over {self._head_bytes} bytes (limits.head_bytes).")
+            raise self._too_large()
+
+    def _too_large(self) -> failures.HeadersTooLarge:
+        return failures.HeadersTooLarge(f"The head is over {self._head_bytes} bytes (limits.head_bytes).")
 
 
 _Step = Callable[[RequestReader, bytes, int, Sink], int]

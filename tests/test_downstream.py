@@ -39,9 +39,9 @@ class App:
             scope,
             self.wire,
             self.flow,
-            default_headers=[],
             expects_continue=False,
             keep_alive=version == "1.1",
+            more_body=True,
             on_response=self._end,
         )
         self.exchange = Exchange(method, b"/", b"", [], http_version=version)

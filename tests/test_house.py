@@ -21,7 +21,8 @@ CORRIDOR = {
     "downstream", "listeners", "job_requests", "crowd", "server", "awaiting",
 }  # fmt: skip
 PURE = {
-    "field_lines": {"reader"},
+    "field_lines": {"reader", "request_line"},
+    "request_line": {"arrival", "reader"},
     "headers": {"admission", "field_lines", "jobs", "reader", "upstream"},
     "deadline": {"upstream"},
     "scheduling": {"upstream"},

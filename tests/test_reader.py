@@ -37,10 +37,12 @@ class Read:
         except failures.GatewayError as failure:
             self.failure = failure
 
-    def on_head(self) -> None:
-        """Keep it."""
+    def on_head(self, has_body: bool) -> None:
+        """Keep it, and count it where that is all."""
         reader = self.reader
-        self.requests.append(Request(reader.method.encode(), reader.target, list(reader.headers), b""))
+        line = reader.line
+        self.requests.append(Request(line.method.encode(), line.target, list(reader.headers), b""))
+        self.whole += not has_body
         self.expects.append(reader.expects_continue)
 
     def on_body(self, body: bytes) -> None:
@@ -206,7 +208,7 @@ def test_what_is_known_before_a_request_line() -> None:
     first = b"PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"
     for pieces in ((), (first,), (first, b"bad line\r\n")):
         reader = Read(*pieces).reader
-        told = reader.method, reader.target, reader.version, reader.headers
+        told = reader.line.method, reader.line.target, reader.line.version, reader.headers
         assert (*told, reader.last, reader.expects_continue) == unread
 
 
