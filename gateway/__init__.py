@@ -26,6 +26,7 @@ failures       every way in which the gateway itself fails
 proxy          THE STORY: read it first
 arrival        what arrives: scope to exchange
 downstream     the app's side: body, relay with back-pressure, a client that left, an honest cut
+upload         a body that streams to the upstream as it comes
 deadline       await with a deadline that costs nothing where nothing waits
 scheduling     threads that do not interrupt the event loop
 routes         method and raw path to a route with a bounded label

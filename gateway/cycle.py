@@ -25,6 +25,8 @@ Application = Callable[
 Tasks = set[asyncio.Task[None]]
 _STATUS = {status: line.removesuffix(b"\r\n") for status, line in STATUS_LINE.items()}
 _LINE = b": ".join
+_JOINED = 16_384
+"""Largest piece of a body in bytes that is copied to go with the head; another is a write of its own."""
 _CHUNKED = -1
 """How many bytes are left is not known."""
 _UNSAID = -2
@@ -139,9 +141,9 @@ class Cycle:
     def send(self, message: Message) -> Awaitable[None]:
         """Write a head or a piece of a body (ASGI): at once, or when the connection takes more.
 
-        A head may have a first piece of the body beside it, as `body` and `more_body`: both are one write.
-        Where it was written at once the result is `SENT`, which need not be awaited: what is needed to wait
-        costs more than to write.
+        A head may have a first piece of the body beside it, as `body` and `more_body`; unless that is large,
+        both are one write. Where it was written at once the result is `SENT`, which need not be awaited:
+        what is needed to wait costs more than to write.
         """
         if self.disconnected:
             return SENT
@@ -199,6 +201,9 @@ class Cycle:
         # Each line has a break of its own behind it, the last one two, and there is no other.
         if not head.count(b"\r") == head.count(b"\n") == len(lines):
             raise RuntimeError("a response header has a line break")
+        if len(message.get("body", b"")) > _JOINED:
+            self.transport.write(head)
+            return b""
         return head
 
     def _chunk(self, body: bytes, more: bool) -> bytes:

@@ -5,18 +5,22 @@ ASGI ends here: the other rooms see an `Exchange`, bytes and awaitables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from gateway import failures
-from gateway.arrival import CONNECTION, REFUSAL, Connection, Receive, Scope, Send
+from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
 from gateway.bodies import Body, Readable
 from gateway.config import Limits
 from gateway.cycle import NO_BODY_STATUS, SENT
-from gateway.deadline import within
+from gateway.deadline import rest_of, within
 from gateway.exchange import Exchange, RawHeaders
+from gateway.upload import Upload
+
+__all__ = ["Downstream", "Upload"]
 
 Result = TypeVar("Result")
+Piece = bytes | None
 
 _GIVEN_UP_WITH_THE_CLIENT = frozenset({"GET", "HEAD"})
 
@@ -30,7 +34,6 @@ class Downstream:
     body_finished = False
     """Whether nothing is left to be read of the request: all of its body was read, or it has none."""
     _body: "bytes | Upload | None" = None
-    _task: asyncio.Task[Any] | None = None
     _racing: bool | None = None
     """Whether what is raced has not gone to the upstream yet; None while nothing is."""
     _given_up = False
@@ -116,15 +119,13 @@ class Downstream:
         if self._exchange.client_left and (unsent or self._gives_up()):
             call.close()
             raise failures.ClientLeft
-        if self._task is None:
-            # An exchange is one task; asking costs as much as the rest of this.
-            self._task = asyncio.current_task()
         outer, self._racing = self._racing, unsent
         try:
             return await call
         except asyncio.CancelledError:
             # Where somebody else has cancelled the exchange as well, that stands.
-            if self._given_up and self._task is not None and not self._task.uncancel():
+            task = self._connection.task
+            if self._given_up and task is not None and not task.uncancel():
                 raise failures.ClientLeft from None
             raise
         finally:
@@ -135,35 +136,39 @@ class Downstream:
 
     def _lost(self) -> None:
         self._exchange.client_left = True
-        unsent = self._racing
-        if self._task is not None and unsent is not None and (unsent or self._gives_up()):
+        unsent, task = self._racing, self._connection.task
+        if task is not None and unsent is not None and (unsent or self._gives_up()):
             self._given_up = True
-            self._task.cancel()
+            task.cancel()
 
     async def relay(self, status: int, headers: RawHeaders, body: Readable, announced: int | None) -> None:
         """Send the response as its pieces come; `announced` is its Content-Length, where it has one.
 
-        Each piece waits until the app has taken the one before, at most `limits.slow_reader`. A body that was
-        announced ends with its last byte: to ask for the end as well would cost as much as the last piece.
-        Raises ClientLeft where nobody is left to read it.
+        A piece that is at hand goes with the head. Each waits until the app has taken the one before, at most
+        `limits.slow_reader`. A body that was announced ends with its last byte: to ask for the end as well
+        would cost as much as the last piece. Raises ClientLeft where nobody is left to read it.
         """
         exchange = self._exchange
         exchange.status = status
         unsaid = status in NO_BODY_STATUS or exchange.method == "HEAD"
-        if status in NO_BODY_STATUS:
-            # A server must not announce a length for these here: uvicorn would wait for that many bytes.
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-        elif announced is None and exchange.http_version == "1.0" and not unsaid:
-            # The server would use chunks, which HTTP/1.0 does not know.
-            whole = await self.race(self._collected(body))
-            announced, body = len(whole), Body(whole)
-            headers = [*headers, (b"content-length", b"%d" % announced)]
-        sending = self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if sending is not SENT:
-            await self._taken(sending)
-        self.response_started = more = True
+        if announced is None or unsaid:
+            headers, body, announced = await self._framed(status, headers, body, announced)
+        message: Message = {"type": "http.response.start", "status": status, "headers": headers}
+        more = True
         while more:
-            piece = await self.race(body.read())
+            if exchange.client_left and self._gives_up():
+                raise failures.ClientLeft
+            steps = body.read().__await__()
+            try:
+                waiting = steps.send(None)
+            except StopIteration as done:
+                piece = done.value
+            except Exception:
+                await self._begin(message)
+                raise
+            else:
+                piece = await self._arrival(message, steps, waiting)
+                message = {"type": "http.response.body"}
             if piece is None:
                 piece, more = b"", False
             elif unsaid:
@@ -171,10 +176,40 @@ class Downstream:
             else:
                 exchange.bytes_out += len(piece)
                 more = exchange.bytes_out != announced
-            sending = self._send({"type": "http.response.body", "body": piece, "more_body": more})
+            message["body"], message["more_body"] = piece, more
+            sending = self._send(message)
             if sending is not SENT:
                 await self._taken(sending)
+            self.response_started = True
+            message = {"type": "http.response.body"}
         self.close()
+
+    async def _framed(
+        self, status: int, headers: RawHeaders, body: Readable, announced: int | None
+    ) -> tuple[RawHeaders, Readable, int | None]:
+        """Headers, body and length of a response that has no length, or no body."""
+        if status in NO_BODY_STATUS:
+            # A server must not announce a length for these here: uvicorn would wait for that many bytes.
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        elif announced is None and self._exchange.http_version == "1.0" and self._exchange.method != "HEAD":
+            # The server would use chunks, which HTTP/1.0 does not know.
+            whole = await self.race(self._collected(body))
+            announced, body = len(whole), Body(whole)
+            headers = [*headers, (b"content-length", b"%d" % announced)]
+        return headers, body, announced
+
+    async def _arrival(self, head: Message, steps: Generator[Any, Any, Piece], waiting: Any) -> Piece:
+        """The piece that `steps` wait for; the head goes before it."""
+        try:
+            await self._begin(head)
+            return await self.race(_rest(steps, waiting))
+        finally:
+            steps.close()
+
+    async def _begin(self, head: Message) -> None:
+        if not self.response_started:
+            await self._taken(self._send(head))
+            self.response_started = True
 
     async def _collected(self, body: Readable) -> bytes:
         """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
@@ -205,29 +240,8 @@ class Downstream:
             self._connection.on_lost = None
 
 
-class Upload:
-    """A request body that streams from the app to the upstream as it comes."""
-
-    def __init__(self, downstream: Downstream, start: bytes) -> None:
-        self._downstream = downstream
-        self._start = start
-        self.untouched = True
-        """Whether nobody has asked for any of it: it can still be sent from its first byte on."""
-        self.finished = asyncio.Event()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.untouched = False
-        if self._start:
-            yield self._start
-        try:
-            while not self._downstream.body_finished:
-                piece = await self._downstream.next_piece()
-                if piece:
-                    yield piece
-        except (failures.GatewayError, failures.ClientLeft) as failure:
-            self._downstream.failure = failure
-            raise
-        self.finished.set()
+async def _rest(steps: Generator[Any, Any, Piece], waiting: Any) -> Piece:
+    return await rest_of(steps, waiting)
 
 
 def _too_large(limit: int) -> failures.RequestTooLarge:

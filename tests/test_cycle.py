@@ -181,6 +181,16 @@ async def test_a_head_with_a_piece_beside_it(method: str, length: RawHeaders) ->
     assert (together.wire.sent, together.ended) == (apart.wire.sent, 1)
 
 
+@pytest.mark.parametrize(("size", "writes"), [(16_384, 1), (16_385, 2)])
+async def test_a_large_piece_is_not_copied(size: int, writes: int) -> None:
+    """It is a write of its own, behind the head."""
+    sent = Sent()
+    head = start(headers=[(b"content-length", b"%d" % size)])
+    await sent.cycle.send({**head, "body": b"x" * size, "more_body": False})
+    assert sent.wire.sent.endswith(b"\r\n\r\n" + b"x" * size)
+    assert (sent.wire.writes, sent.ended) == (writes, 1)
+
+
 async def test_what_is_written_at_once_need_not_be_awaited() -> None:
     """The message is out when `send` returns, and it says so."""
     sent = Sent()

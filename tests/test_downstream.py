@@ -66,6 +66,11 @@ class App:
         await self.downstream.relay(status, headers, body, length)
         return self.wire.sent
 
+    def relaying(self, body: Readable) -> "asyncio.Task[None]":
+        """The exchange under way, which relays a body without a length."""
+        task = self.connection.task = asyncio.ensure_future(self.downstream.relay(200, [], body, None))
+        return task
+
 
 @given(
     PIECES, st.booleans(), STATUSES, st.sampled_from(["GET", "HEAD", "POST"]), st.sampled_from(["1.0", "1.1"])
@@ -110,6 +115,42 @@ async def test_the_end_is_not_asked_for_behind_an_announced_length() -> None:
     assert source.reads == 2
 
 
+async def test_a_piece_that_is_at_hand_goes_with_the_head() -> None:
+    """One write; the pieces behind it are written as they come."""
+    app = App()
+    assert (await app.relay(200, Source([b"ab"]), 2)).endswith(b"\r\n\r\nab")
+    assert app.wire.writes == 1
+    app = App()
+    await app.relay(200, Source([b"ab", b"c"]), 3)
+    assert app.wire.writes == 2
+
+
+class Broken:
+    """A body that breaks off at once."""
+
+    async def read(self) -> bytes | None:
+        """Break off."""
+        raise failures.UpstreamConnectionLost("gone")
+
+
+async def test_a_body_that_breaks_off_at_once() -> None:
+    """The head is out all the same: a response that is cut looks like one, however soon it breaks."""
+    app = App()
+    with pytest.raises(failures.UpstreamConnectionLost):
+        await app.relay(200, Broken(), 2)
+    assert app.wire.sent.endswith(b"content-length: 2\r\n\r\n")
+    assert app.downstream.response_started
+
+
+async def test_nothing_is_read_for_who_has_left() -> None:
+    """The client of a GET is gone before its response: neither a head nor a piece is asked for."""
+    app, source = App(), Source([b"x"])
+    app.exchange.client_left = True
+    with pytest.raises(failures.ClientLeft):
+        await app.relay(200, source, 1)
+    assert (app.wire.sent, source.reads) == (b"", 0)
+
+
 async def test_an_app_that_takes_nothing_is_cut_off() -> None:
     """After `limits.slow_reader` the connection is broken, whatever is buffered."""
     app = App(patience=0.001)
@@ -136,8 +177,9 @@ class Endless:
 async def test_a_read_is_given_up_with_the_app() -> None:
     """The client of a GET leaves while the body is waited for: ClientLeft, and no cancellation is left."""
     app, body = App(), Endless()
-    relaying = asyncio.ensure_future(app.relay(200, body, None))
+    relaying = app.relaying(body)
     await body.asked.wait()
+    assert app.wire.sent.startswith(b"HTTP/1.1 200 OK"), "the head does not wait for the body"
     assert app.connection.on_lost is not None
     app.connection.on_lost()
     with pytest.raises(failures.ClientLeft):
@@ -149,7 +191,7 @@ async def test_a_read_is_given_up_with_the_app() -> None:
 async def test_a_cancellation_of_somebody_elses_stands() -> None:
     """Who cancels the exchange gets that, also where the client leaves at the same moment."""
     app, body = App(), Endless()
-    relaying = asyncio.ensure_future(app.relay(200, body, None))
+    relaying = app.relaying(body)
     await body.asked.wait()
     relaying.cancel()
     assert app.connection.on_lost is not None
