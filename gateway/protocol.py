@@ -98,16 +98,14 @@ class StrictProtocol(Awaiting):
         self._idle_since = None
         reader = self._reader
         line = reader.line
-        if line.method == "CONNECT":
-            raise failures.MethodNotAllowed("CONNECT is not forwarded.")
+        if not line.in_origin_form:
+            raise _misdirected(line.method)
         if self.pipeline and len(self.pipeline) >= _PIPELINE:
             raise failures.RequestInvalid(f"More than {_PIPELINE} requests wait on this connection.")
-        if not line.in_origin_form:
-            raise failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")
         if has_body:
             self._reading = _READING_BODY
         scope = http_scope(self._connection, line, reader.headers)
-        self._start_cycle(scope, reader.expects_continue, not reader.last, has_body)
+        self._take(scope, reader.expects_continue, not reader.last, has_body)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; nobody waits for it once the response is complete."""
@@ -128,11 +126,15 @@ class StrictProtocol(Awaiting):
             return
         if self.pipeline:
             self._serve(self.pipeline.pop())
+            if self.pipeline:
+                self.flow.pause_reading()
+                return
         else:
-            self._rest()
-        if self.pipeline:
-            self.flow.pause_reading()
-            return
+            # Nothing is kept of a request that is over, but of an answer that came before its body's end.
+            if not self.cycle.more_body:
+                self.cycle = None  # type: ignore[assignment]
+            self._await_request()
+            self._ends()
         if self.flow.read_paused:
             self.flow.resume_reading()
         if self._head_deadline is not None:
@@ -140,13 +142,6 @@ class StrictProtocol(Awaiting):
             self._idle_since = None
             self._clear_head_deadline()
             self._await_head()
-
-    def _rest(self) -> None:
-        """Keep nothing of a request that is over, but an answer that came before its body's end."""
-        if not self.cycle.more_body:
-            self.cycle = None  # type: ignore[assignment]
-        self._await_request()
-        self._ends()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -188,7 +183,7 @@ class StrictProtocol(Awaiting):
                 self._connection, UNREAD._replace(method=line.method, version=line.version), []
             )
             scope[REFUSAL] = failure
-            self._start_cycle(scope, expects_continue=False, keep_alive=False, more_body=False)
+            self._take(scope, expects_continue=False, keep_alive=False, more_body=False)
         elif self.cycle.response_complete:
             self.transport.close()
         else:
@@ -196,11 +191,11 @@ class StrictProtocol(Awaiting):
             self.cycle.keep_alive = False
             self.cycle.tell()
 
-    def _start_cycle(self, scope: Scope, expects_continue: bool, keep_alive: bool, more_body: bool) -> None:
+    def _take(self, scope: Scope, expects_continue: bool, keep_alive: bool, more_body: bool) -> None:
         """Run the app for a request, or have it wait for the one before."""
         earlier = self.cycle
         # By position: names given to a class are put into a dictionary, for half a microsecond.
-        cycle = self.cycle = Cycle(
+        self.cycle = cycle = Cycle(
             scope,
             self.transport,
             self.flow,
@@ -225,3 +220,9 @@ class StrictProtocol(Awaiting):
 
     def _ends(self) -> None:
         """Be told that none is, and none waits."""
+
+
+def _misdirected(method: str) -> failures.GatewayError:
+    if method == "CONNECT":
+        return failures.MethodNotAllowed("CONNECT is not forwarded.")
+    return failures.RequestInvalid("Only unambiguous request targets in origin form are forwarded.")

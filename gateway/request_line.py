@@ -31,7 +31,7 @@ class RequestLine(NamedTuple):
     path: str
     """The path, percent-decoded, as ASGI has it."""
     in_origin_form: bool
-    """Whether the target is a path with one reading: behind two slashes an authority could be read."""
+    """Whether it asks for a path with one reading: behind two slashes, or for CONNECT, it is an authority."""
 
 
 UNREAD = RequestLine("_OTHER", b"", "1.1", b"/", b"", "/", in_origin_form=False)
@@ -57,7 +57,7 @@ def _read(line: bytes) -> RequestLine:
         raw_path,
         query,
         unquote(raw_path.decode("ascii")),
-        in_origin_form=raw_path[:1] == b"/" and raw_path[:2] != b"//",
+        in_origin_form=raw_path[:1] == b"/" and raw_path[:2] != b"//" and method != b"CONNECT",
     )
 
 

@@ -20,8 +20,9 @@ def test_what_a_line_says() -> None:
     [("/", True), ("/?//", True), ("//host/a", False), ("*", False), ("http://host/", False), ("?a", False)],
 )
 def test_origin_form(target: str, one_reading: bool) -> None:
-    """A path that begins with two slashes could be read as an authority."""
+    """A path that begins with two slashes could be read as an authority, which CONNECT asks for."""
     assert read_line(f"GET {target} HTTP/1.1".encode()).in_origin_form is one_reading
+    assert not read_line(f"CONNECT {target} HTTP/1.1".encode()).in_origin_form
 
 
 def test_before_a_line() -> None:
