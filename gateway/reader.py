@@ -6,6 +6,7 @@ white space around a field's value. It holds one unfinished line and one head at
 """
 
 from collections.abc import Callable
+from itertools import compress
 from operator import itemgetter
 from typing import Protocol
 
@@ -23,7 +24,10 @@ _name = itemgetter(0)
 _DIGITS = 19  # of the largest Content-Length that every peer reads alike, in 64 bits
 _TURN = 256  # steps; a chunk takes three, and some microseconds
 _EMPTY_LINES = 2  # before a request: an old client sends one behind a body, and does not count it
-_NOTED = frozenset({b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding"})
+_noted_name = frozenset(
+    {b"connection", b"upgrade", b"expect", b"content-length", b"transfer-encoding"}
+).__contains__
+_KEEP_ALIVE = [(b"connection", b"keep-alive")]  # what HTTP/1.1 means anyway, and many say
 _CR = ord("\r")
 
 
@@ -91,64 +95,59 @@ class RequestReader:
         first, *lines = data[at:end].split(b"\r\n")
         self.line = line = read_line(first)
         if len(lines) > self._header_count:
-            for text in lines:
-                self._field(text, self.headers)
+            for each in lines:
+                self._field(each, self.headers)
         self.headers = headers = [*map(_field, lines)]
-        if line.version == "1.1" and _NOTED.isdisjoint(map(_name, headers)):
+        noted = _noted(headers)
+        if line.version == "1.1" and (not noted or noted == _KEEP_ALIVE):
             # Nothing is said of a body or of the connection: nothing else of the reader has changed.
             sink.on_head(False)
             self.line, self.headers = UNREAD, []
         else:
-            self._head_ends(sink)
+            self._head_ends(noted, sink)
         return end + 4
 
     def _read_part(self, data: bytes, at: int, sink: Sink) -> int:
         line, at = self._line(data, at)
-        if line == b"" and self.line is not UNREAD:
-            self._head_ends(sink)
-        elif line is not None:
-            self._head_line(line)
+        if line is not None:
+            self._head_line(line, sink)
         begun = self.line is not UNREAD or bool(self._kept)
         self.in_head = self._read is RequestReader._read_head and begun
         return at
 
-    def _head_line(self, line: bytes) -> None:
-        if self.line is not UNREAD:
-            self._field(line, self.headers)
-        elif line or self._empty == _EMPTY_LINES:
-            self.line = read_line(line)
-        else:
+    def _head_line(self, line: bytes, sink: Sink) -> None:
+        if self.line is UNREAD:
+            if line or self._empty == _EMPTY_LINES:
+                self.line = read_line(line)
             self._empty += 1
+        elif line:
+            self._field(line, self.headers)
+        else:
+            self._head_ends(_noted(self.headers), sink)
 
     def _field(self, line: bytes, fields: RawHeaders) -> None:
         if len(fields) >= self._header_count:
             raise failures.HeadersTooLarge(f"More than {self._header_count} headers (limits.header_count).")
         fields.append(_field(line))
 
-    def _head_ends(self, sink: Sink) -> None:
-        if not _NOTED.isdisjoint(map(_name, self.headers)):
-            self._note()
-        if self.line.version == "1.0":
-            self.last, self.expects_continue = True, False
+    def _head_ends(self, lines: RawHeaders, sink: Sink) -> None:
+        """Take what these lines say of the body and of the connection, and tell of the head."""
+        noted: dict[bytes, bytes] = {}
+        for name, value in lines:
+            if name in noted and name in {b"content-length", b"transfer-encoding"}:
+                raise invalid(f"it has more than one {name.decode()}")
+            noted[name] = noted[name] + b"," + value if name in noted else value
+        self._frame(noted)
+        options = noted.get(b"connection", b"").lower().split(b",")
+        # Java and curl offer h2c and go on without. Behind any other offer a proxy may see a tunnel.
+        self.last = self.line.version == "1.0" or noted.get(b"upgrade", b"h2c").lower() != b"h2c"
+        self.last |= b"close" in [option.strip(b" \t") for option in options]
+        expects = noted.get(b"expect", b"").lower()
+        self.expects_continue = expects == b"100-continue" and self.line.version == "1.1"
         has_body = self._read is not RequestReader._read_head
         sink.on_head(has_body)
         if not has_body:
             self._go_on()
-
-    def _note(self) -> None:
-        """What the headers say of the body and of the connection."""
-        noted: dict[bytes, bytes] = {}
-        for name, value in self.headers:
-            if name in noted and name in {b"content-length", b"transfer-encoding"}:
-                raise invalid(f"it has more than one {name.decode()}")
-            if name in _NOTED:
-                noted[name] = noted[name] + b"," + value if name in noted else value
-        self._frame(noted)
-        options = noted.get(b"connection", b"").lower().split(b",")
-        # Java and curl offer h2c and go on without. Behind any other offer a proxy may see a tunnel.
-        self.last = noted.get(b"upgrade", b"h2c").lower() != b"h2c"
-        self.last |= b"close" in [option.strip(b" \t") for option in options]
-        self.expects_continue = noted.get(b"expect", b"").lower() == b"100-continue"
 
     def _frame(self, noted: dict[bytes, bytes]) -> None:
         """What frames the body (RFC 9112, section 6); anything but one plain way is refused."""
@@ -225,7 +224,8 @@ class RequestReader:
             if piece.translate(None, _LINE_BYTES):
                 raise invalid("a line has a control character")
             self._kept += piece
-            self._check(len(self._kept))
+            if len(self._kept) > self._room:
+                raise self._too_large()
             return None, len(data)
         line = data[at:end]
         if self._kept:
@@ -233,16 +233,17 @@ class RequestReader:
             self._kept.clear()
         if not line.endswith(b"\r"):
             raise invalid("a line ends without a carriage return")
-        self._check(len(line))
+        if len(line) > self._room:
+            raise self._too_large()
         self._room -= len(line)
         return line[:-1], end + 1
 
-    def _check(self, size: int) -> None:
-        if size > self._room:
-            raise self._too_large()
-
     def _too_large(self) -> failures.HeadersTooLarge:
         return failures.HeadersTooLarge(f"The head is over {self._head_bytes} bytes (limits.head_bytes).")
+
+
+def _noted(headers: RawHeaders) -> RawHeaders:
+    return [*compress(headers, map(_noted_name, map(_name, headers)))]
 
 
 _Step = Callable[[RequestReader, bytes, int, Sink], int]

@@ -217,3 +217,14 @@ def test_a_turn_has_an_end() -> None:
     data = START + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_000
     read = Read()
     assert read.reader.feed(data, read) == data.index(b"\r\n\r\n") + 4 + 85 * len(b"1\r\nx\r\n")
+
+
+@given(st.permutations([b"A: 1", b"Connection: keep-alive", b"Expect: x"]), st.sampled_from([b"1.0", b"1.1"]))
+def test_a_word_on_the_connection_changes_no_other_request(lines: list[bytes], version: bytes) -> None:
+    """What many say, and means nothing in HTTP/1.1, is read in fewer steps: to the same end."""
+    for some in (lines, lines[:1], lines[:2], []):
+        one = b"\r\n".join([b"GET /a HTTP/" + version, *some, b"", b""])
+        whole, apart = Read(one, one), Read(*(byte.to_bytes() for byte in one + one))
+        assert whole.told == apart.told
+        assert whole.whole == (1 if version == b"1.0" else 2)
+        assert whole.reader.last is (version == b"1.0")
