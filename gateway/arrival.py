@@ -26,7 +26,7 @@ _ASGI = {"version": "3.0", "spec_version": "2.3"}
 class Connection:
     """What the server's protocol offers beyond ASGI; one for the life of a connection."""
 
-    __slots__ = ("abort", "client", "lost", "on_lost", "peer", "scheme", "server", "task")
+    __slots__ = ("abort", "address", "client", "lost", "on_lost", "peer", "scheme", "server", "task")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Connection:
         self.peer = peer
         self.scheme, self.server, self.client = scheme, server, client
         """As ASGI has them."""
+        self.address = client[0] if client else None
+        """Of the peer; None on a Unix socket."""
         self.abort = abort
         """Break the connection without sending what is still buffered."""
         self.on_lost: Callable[[], None] | None = None
@@ -72,17 +74,17 @@ def http_scope(connection: Connection, line: RequestLine, headers: RawHeaders) -
 
 def read_exchange(scope: Scope) -> Exchange:
     """The record of a request that has just arrived."""
-    client = scope["client"]
+    connection: Connection = scope[CONNECTION]
     # By position, as in `Exchange`: names would be put into a dictionary, for a microsecond.
     exchange = Exchange(
         scope["method"],
         scope["raw_path"],
         scope["query_string"],
         scope["headers"],
-        scope["scheme"],
+        connection.scheme,
         scope["http_version"],
-        client[0] if client else None,
-        scope[CONNECTION].peer,
+        connection.address,
+        connection.peer,
         b"",
         time.perf_counter(),
         time.time_ns(),

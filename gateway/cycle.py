@@ -108,7 +108,7 @@ class Cycle:
 
     async def receive(self) -> Message:
         """Wait for a piece of the body, or for the client to leave (ASGI)."""
-        if self.waiting_for_100_continue and not self.transport.is_closing():
+        if self.waiting_for_100_continue and not self.response_started and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
@@ -178,7 +178,6 @@ class Cycle:
         if message["type"] != "http.response.start":
             raise RuntimeError(f"{message['type']} does not begin a response")
         self.response_started = True
-        self.waiting_for_100_continue = False
         status, headers = message["status"], message.get("headers", ())
         lines, fields = [_STATUS[status], *map(_LINE, headers)], dict(headers)
         if self.scope["method"] == "HEAD":

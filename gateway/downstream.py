@@ -208,7 +208,9 @@ class Downstream:
 
     async def _begin(self, head: Message) -> None:
         if not self.response_started:
-            await self._taken(self._send(head))
+            sending = self._send(head)
+            if sending is not SENT:
+                await self._taken(sending)
             self.response_started = True
 
     async def _collected(self, body: Readable) -> bytes:

@@ -211,8 +211,8 @@ def response_problem(headers: RawHeaders, *, limited: bool = True) -> str | None
             return "a Transfer-Encoding other than one chunked"
     elif lengths:
         length = headers[lengths[0]][1]
-        equal = len(lengths) == 1 or all(headers[at][1] == length for at in lengths)
-        if not equal or not length.isdigit() or len(length) > _DIGITS:
+        good = length.isdigit() and len(length) <= _DIGITS
+        if not good or (len(lengths) > 1 and any(headers[at][1] != length for at in lengths)):
             return "more than one Content-Length, or one that is not a number"
     return None
 

@@ -79,10 +79,10 @@ class RequestReader:
 
         Raises RequestInvalid or HeadersTooLarge, or what the sink raises.
         """
-        end, left = len(data), _TURN
-        while at < end and left:
+        for _ in range(_TURN):
             at = self._read(self, data, at, sink)
-            left -= 1
+            if at >= len(data):
+                break
         return at
 
     def _read_head(self, data: bytes, at: int, sink: Sink) -> int:

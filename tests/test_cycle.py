@@ -247,6 +247,17 @@ async def test_the_rest_is_asked_for_once() -> None:
     assert sent.wire.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+async def test_nothing_is_asked_for_behind_the_head() -> None:
+    """Inside a response an interim one would be taken for its body (RFC 9110, section 15.2)."""
+    sent = Sent("PUT")
+    sent.cycle.waiting_for_100_continue = True
+    await sent.cycle.send(start())
+    head = sent.wire.sent
+    sent.cycle.take(b"a")
+    await sent.cycle.receive()
+    assert sent.wire.sent == head
+
+
 @pytest.mark.parametrize(
     "error", [None, ValueError(), asyncio.CancelledError()], ids=["end", "bug", "cancel"]
 )
