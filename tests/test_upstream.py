@@ -1,4 +1,4 @@
-"""The upstream room on a real socket, both engines: what goes out and comes back is what was given."""
+"""The upstream room on a real socket, every engine: what goes out and comes back is what was given."""
 
 import gzip
 
@@ -7,7 +7,7 @@ import pytest
 from gateway import failures
 from gateway.exchange import RawHeaders
 from tests.support import faults
-from tests.support.engines import ENGINES, both_engines, fetch, opened, outbound
+from tests.support.engines import ENGINES, every_engine, fetch, opened, outbound
 from tests.support.upstream import Call, FaultUpstream, fault_upstream
 
 TARGETS = (
@@ -32,7 +32,7 @@ def _without(headers: RawHeaders, *names: bytes) -> RawHeaders:
     return [pair for pair in headers if pair[0] not in names]
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("target", TARGETS)
 async def test_target_goes_out_byte_for_byte(engine: str, target: bytes) -> None:
     """A clean target reaches the wire as it was given, escapes and separators included."""
@@ -61,7 +61,7 @@ async def test_target_is_never_touched(engine: str) -> None:
         assert upstream.last.target == target
 
 
-@both_engines
+@every_engine
 async def test_request_headers_keep_order_and_duplicates(engine: str) -> None:
     """Header lines go out in the given order, twice where given twice, with any UTF-8 value."""
     given = [
@@ -98,7 +98,7 @@ async def test_fields_an_engine_adds(engine: str, added: RawHeaders) -> None:
         assert sorted(_without(sent, b"host")) == added
 
 
-@both_engines
+@every_engine
 async def test_response_headers_keep_order_and_duplicates(engine: str) -> None:
     """Response header lines come back in order, twice where sent twice, names in lower case."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -148,7 +148,7 @@ async def test_response_header_beyond_ascii(value: bytes) -> None:
                 assert caught.value.inner == "HeaderEncoding"
 
 
-@both_engines
+@every_engine
 async def test_no_cookie_is_kept(engine: str) -> None:
     """What one caller's answer sets as a cookie never leaves with the next request."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -158,7 +158,7 @@ async def test_no_cookie_is_kept(engine: str) -> None:
         assert [request.values(b"cookie") for request in upstream.requests] == [[], []]
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_is_followed(engine: str, status: int) -> None:
     """A redirect is an answer like any other, and nothing is fetched."""
@@ -170,7 +170,7 @@ async def test_no_redirect_is_followed(engine: str, status: int) -> None:
         assert len(upstream.requests) == 1
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd", b"deflate"])
 async def test_nothing_is_decompressed(engine: str, coding: bytes) -> None:
     """A body with a content coding passes as it is, its header too, and no coding is asked for."""
@@ -183,7 +183,7 @@ async def test_nothing_is_decompressed(engine: str, coding: bytes) -> None:
         assert upstream.last.values(b"accept-encoding") == []
 
 
-@both_engines
+@every_engine
 async def test_environment_proxies_are_not_read(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP_PROXY and its kin lead nothing away: the bearer goes to the configured origin alone."""
     async with fault_upstream() as proxy, fault_upstream() as upstream:
@@ -196,7 +196,7 @@ async def test_environment_proxies_are_not_read(engine: str, monkeypatch: pytest
         assert len(upstream.requests) == 1
 
 
-@both_engines
+@every_engine
 async def test_configured_proxy_gets_the_absolute_form(engine: str) -> None:
     """A plain http upstream behind `upstream.proxy` is asked for in absolute form (RFC 9112, 3.2.2)."""
     async with fault_upstream() as proxy:
@@ -207,7 +207,7 @@ async def test_configured_proxy_gets_the_absolute_form(engine: str) -> None:
         assert proxy.last.values(b"host") == [b"upstream.test"]
 
 
-@both_engines
+@every_engine
 async def test_proxy_of_a_tls_upstream_sees_no_request(engine: str) -> None:
     """Towards https the proxy is told host and port; a tunnel it refuses proves that nothing was sent."""
     async with fault_upstream(faults.reply(403)) as proxy:
@@ -220,7 +220,7 @@ async def test_proxy_of_a_tls_upstream_sees_no_request(engine: str) -> None:
         assert proxy.last.values(b"authorization") == []
 
 
-@both_engines
+@every_engine
 async def test_interim_responses_are_passed_over(engine: str) -> None:
     """100, 102 and 103 are not the answer: the final response is."""
     interim = b"".join(b"HTTP/1.1 %d Wait\r\nLink: </a>\r\n\r\n" % status for status in (100, 102, 103, 103))
@@ -240,7 +240,7 @@ async def test_connections_are_kept_but_by_httpx(engine: str) -> None:
         assert upstream.connections == (3 if engine == "httpx" else 1)
 
 
-@both_engines
+@every_engine
 async def test_unusual_methods_pass(engine: str) -> None:
     """The method is the app's own, also one that no registry knows."""
     seen = []

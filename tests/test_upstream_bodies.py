@@ -1,4 +1,4 @@
-"""Bodies through the upstream room, both engines: framed as given, streamed, never completed when broken."""
+"""Bodies through the upstream room, every engine: framed as given, streamed, never completed when broken."""
 
 import asyncio
 import hashlib
@@ -8,7 +8,7 @@ import pytest
 
 from gateway import failures
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound, read_all
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound, read_all
 from tests.support.upstream import GUARD, Call, fault_upstream
 
 MIB = 1_048_576
@@ -16,7 +16,7 @@ IN_FLIGHT = 32 * MIB
 """More than both sockets' buffers hold, far less than a body that is collected in memory."""
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_empty_body_with_a_length_stays_one(engine: str, method: str) -> None:
     """`Content-Length: 0` goes out once and as it was."""
@@ -26,7 +26,7 @@ async def test_empty_body_with_a_length_stays_one(engine: str, method: str) -> N
         assert upstream.last.values(b"transfer-encoding") == []
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_no_body_gets_no_framing(engine: str, method: str) -> None:
     """A request without a body and without a length is not given a coding, nor a length but 0."""
@@ -37,7 +37,7 @@ async def test_no_body_gets_no_framing(engine: str, method: str) -> None:
         assert upstream.last.size == 0
 
 
-@both_engines
+@every_engine
 async def test_known_body_keeps_its_length(engine: str) -> None:
     """A body in memory goes out with its declared length, once, on GET as well."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -48,7 +48,7 @@ async def test_known_body_keeps_its_length(engine: str) -> None:
             assert upstream.last.body == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_known_body_that_came_in_chunks_gets_its_length(engine: str) -> None:
     """A body in memory without a declared length is framed by the length it has."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -57,7 +57,7 @@ async def test_known_body_that_came_in_chunks_gets_its_length(engine: str) -> No
         assert upstream.last.body == b"hello"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("declared", [True, False])
 async def test_upload_is_streamed_whole(engine: str, *, declared: bool) -> None:
     """A stream goes out byte for byte, with the declared length, or in chunks where there is none."""
@@ -73,7 +73,7 @@ async def test_upload_is_streamed_whole(engine: str, *, declared: bool) -> None:
         assert upstream.last.values(b"transfer-encoding") == ([] if declared else [b"chunked"])
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("declared", [True, False])
 async def test_broken_upload_is_never_completed(engine: str, *, declared: bool) -> None:
     """When the app's body breaks, the upstream's connection breaks: it never sees a whole request."""
@@ -89,7 +89,7 @@ async def test_broken_upload_is_never_completed(engine: str, *, declared: bool) 
         assert (await fetch(room))[0] == 200
 
 
-@both_engines
+@every_engine
 async def test_upload_shorter_than_declared_is_never_completed(engine: str) -> None:
     """A stream that ends before its declared length fails, and what follows is not taken for its rest."""
     upload = Upload(1, piece=b"short")
@@ -104,7 +104,7 @@ async def test_upload_shorter_than_declared_is_never_completed(engine: str) -> N
         assert first.body in (b"", b"short")
 
 
-@both_engines
+@every_engine
 async def test_upload_longer_than_declared_smuggles_nothing(engine: str) -> None:
     """What a stream holds beyond its declared length is never read as a second request."""
     upload = Upload(1, piece=b"12345GET /evil HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -116,7 +116,7 @@ async def test_upload_longer_than_declared_smuggles_nothing(engine: str) -> None
         assert b"/evil" not in {request.path for request in upstream.requests}
 
 
-@both_engines
+@every_engine
 async def test_upload_waits_for_the_upstream(engine: str) -> None:
     """While the upstream does not read, little of an upload is asked for; then all of it arrives."""
     upload = Upload(128 * MIB // 65_536)
@@ -135,7 +135,7 @@ async def test_upload_waits_for_the_upstream(engine: str) -> None:
         assert upstream.last.size == 128 * MIB
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_download_waits_for_the_reader(engine: str, *, chunked: bool) -> None:
     """While nobody reads, the upstream is held up after a bounded part; then all of it arrives whole."""
@@ -155,7 +155,7 @@ async def test_download_waits_for_the_reader(engine: str, *, chunked: bool) -> N
         assert digest.hexdigest() == download.sha256
 
 
-@both_engines
+@every_engine
 async def test_head_of_a_streamed_response_is_not_held_back(engine: str) -> None:
     """The response head is there before the first byte of its body, and each piece when it is sent."""
     gate = asyncio.Event()
@@ -174,7 +174,7 @@ async def test_head_of_a_streamed_response_is_not_held_back(engine: str) -> None
         await response.aclose()
 
 
-@both_engines
+@every_engine
 async def test_early_answer_to_an_upload_is_relayed(engine: str) -> None:
     """An upstream that refuses before it has read the body is heard, not reported as broken."""
 
@@ -188,7 +188,7 @@ async def test_early_answer_to_an_upload_is_relayed(engine: str) -> None:
         assert (status, body) == (413, b"big")
 
 
-@both_engines
+@every_engine
 async def test_head_response_has_no_body(engine: str) -> None:
     """The length of an answer to HEAD is kept, its body is empty, and the next exchange is clean."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -199,7 +199,7 @@ async def test_head_response_has_no_body(engine: str) -> None:
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize(
     "head", [b"204 No Content\r\n", b"304 Not Modified\r\nContent-Length: 7\r\nETag: x\r\n"]
 )
@@ -213,7 +213,7 @@ async def test_bodiless_statuses_have_no_body(engine: str, head: bytes) -> None:
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_body_until_close_is_read_whole(engine: str) -> None:
     """A response without framing ends with its connection, and is complete (RFC 9112, section 6.3)."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -221,7 +221,7 @@ async def test_body_until_close_is_read_whole(engine: str) -> None:
         assert (await fetch(room))[2] == b"x" * 100_000
 
 
-@both_engines
+@every_engine
 async def test_trailers_are_no_part_of_the_body(engine: str) -> None:
     """Trailers and chunk extensions of a response are read past."""
     chunked = b"3;ext=1\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n"

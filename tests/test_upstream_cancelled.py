@@ -1,11 +1,11 @@
-"""A request that is given up at any moment leaves nothing taken: no slot, no connection, both engines."""
+"""A request that is given up at any moment leaves nothing taken: no slot, no connection, every engine."""
 
 import asyncio
 
 import pytest
 
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound
 from tests.support.upstream import fault_upstream
 
 SLOTS = 2
@@ -13,7 +13,7 @@ MOMENTS = 60
 """Steps of the event loop after which a request is given up; more than one takes from connect to answer."""
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("uploads", [False, True], ids=["without a body", "with an upload"])
 async def test_every_slot_is_usable_whenever_a_request_was_given_up(engine: str, *, uploads: bool) -> None:
     """Given up after each number of steps, twice: after that all slots can be used at the same time."""

@@ -1,4 +1,4 @@
-"""The deadlines of a round trip, both engines: each has its own error, and leaves its slot free."""
+"""The deadlines of a round trip, every engine: each has its own error, and leaves its slot free."""
 
 import asyncio
 
@@ -6,13 +6,13 @@ import pytest
 
 from gateway import failures
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound
 from tests.support.upstream import Call, fault_upstream
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-@both_engines
+@every_engine
 async def test_answer_that_does_not_come_is_a_timeout(engine: str) -> None:
     """No head within `timeout.first_byte`, interim responses or not: a timeout, and the slot is free."""
     async with (
@@ -26,7 +26,7 @@ async def test_answer_that_does_not_come_is_a_timeout(engine: str) -> None:
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_query_has_a_deadline_of_its_own(engine: str) -> None:
     """POST /query is given up after `timeout.query_first_byte` and not after the ordinary time."""
     times = {"first_byte": 30.0, "query_first_byte": 0.2}
@@ -38,7 +38,7 @@ async def test_query_has_a_deadline_of_its_own(engine: str) -> None:
             await fetch(room, outbound(b"/query", "POST", body=b"{}"), query=True)
 
 
-@both_engines
+@every_engine
 async def test_upload_has_a_deadline_in_all(engine: str) -> None:
     """An upload the upstream does not take is given up after `timeout.head_total`."""
 
@@ -53,7 +53,7 @@ async def test_upload_has_a_deadline_in_all(engine: str) -> None:
             await fetch(room, outbound(method="POST", body=Upload(2000)))
 
 
-@both_engines
+@every_engine
 async def test_first_byte_counts_from_the_end_of_an_upload(engine: str) -> None:
     """Once an upload is sent, the answer has `timeout.first_byte`, not what is left of `head_total`."""
     times = {"first_byte": 0.2, "head_total": 30.0}
@@ -64,7 +64,7 @@ async def test_first_byte_counts_from_the_end_of_an_upload(engine: str) -> None:
         assert upstream.last.complete
 
 
-@both_engines
+@every_engine
 async def test_body_that_stops_is_a_timeout(engine: str) -> None:
     """No piece of the body within `timeout.read_idle` ends the exchange, and the slot is free."""
     async with (

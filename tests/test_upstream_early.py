@@ -1,4 +1,4 @@
-"""An upstream that answers before it has read the request, both engines: its answer is heard."""
+"""An upstream that answers before it has read the request, every engine: its answer is heard."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from gateway import failures
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound
 from tests.support.upstream import Behaviour, Call, fault_upstream
 
 TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
@@ -31,7 +31,7 @@ async def _answer_and_read_some_and_close(call: Call) -> None:
     call.close()
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize(
     "behaviour", [_answer_and_stop_reading, _answer_and_read_on, _answer_and_read_some_and_close]
 )
@@ -44,7 +44,7 @@ async def test_early_answer_is_heard(engine: str, behaviour: Behaviour) -> None:
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_interim_answers_do_not_end_an_upload(engine: str) -> None:
     """Interim answers during an upload are passed over, and all of it arrives."""
     upload = Upload(100)
@@ -56,7 +56,7 @@ async def test_interim_answers_do_not_end_an_upload(engine: str) -> None:
         assert upstream.last.size == upload.pulled == 100 * 65_536
 
 
-@both_engines
+@every_engine
 async def test_early_garbage_is_bad(engine: str) -> None:
     """What is no HTTP is no answer during an upload either."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -65,7 +65,7 @@ async def test_early_garbage_is_bad(engine: str) -> None:
             await fetch(room, outbound(method="PUT", body=Upload(FAR_MORE_THAN_FITS)))
 
 
-@both_engines
+@every_engine
 async def test_early_end_is_lost(engine: str) -> None:
     """A connection that the upstream ends during an upload, without an answer, is lost, not unreachable."""
 

@@ -1,4 +1,4 @@
-"""What was sent is decided on evidence, both engines: behind proxies, within TLS, on each chain of causes."""
+"""What was sent is decided on evidence, every engine: behind proxies, within TLS, on each chain of causes."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ from gateway import failures
 from gateway.upstream.pyreqwest_failures import fail
 from tests.support import faults
 from tests.support.addresses import refusing_origin
-from tests.support.engines import both_engines, fetch, opened, outbound
+from tests.support.engines import every_engine, fetch, opened, outbound
 from tests.support.upstream import fault_upstream
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -63,14 +63,14 @@ def authority(tmp_path: Path) -> trustme.CA:
     return made
 
 
-@both_engines
+@every_engine
 async def test_proxy_that_nobody_listens_at(engine: str) -> None:
     """A proxy that refuses the connect has sent nothing on."""
     with refusing_origin() as nobody, pytest.raises(failures.UpstreamUnreachable):
         await _post(engine, "http://upstream.test", proxy=nobody)
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_proxy_whose_name_is_unknown(engine: str, scheme: str) -> None:
     """A proxy that cannot be found has sent nothing on."""
@@ -79,7 +79,7 @@ async def test_proxy_whose_name_is_unknown(engine: str, scheme: str) -> None:
     assert caught.value.inner == "NameResolution"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", b"nonsense\r\n\r\n"]
 )
@@ -96,7 +96,7 @@ async def test_tunnel_that_is_not_built(engine: str, answer: bytes) -> None:
             await _post(engine, "https://upstream.test", proxy=f"http://127.0.0.1:{port}")
 
 
-@both_engines
+@every_engine
 async def test_tunnel_that_breaks_in_the_handshake(engine: str) -> None:
     """A tunnel that ends within the TLS handshake has carried nothing of the request."""
 
@@ -110,7 +110,7 @@ async def test_tunnel_that_breaks_in_the_handshake(engine: str) -> None:
             await _post(engine, "https://upstream.test", proxy=f"http://127.0.0.1:{port}")
 
 
-@both_engines
+@every_engine
 async def test_proxy_gets_its_own_credentials(engine: str) -> None:
     """User name and password of `upstream.proxy` are the proxy's, in plain Basic, escapes taken off."""
     async with fault_upstream() as proxy:
@@ -119,7 +119,7 @@ async def test_proxy_gets_its_own_credentials(engine: str) -> None:
         assert proxy.last.values(b"proxy-authorization") == [b"Basic " + b64encode(b"name:p@ss")]
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("reset", [False, True])
 async def test_proxy_that_took_the_request(engine: str, *, reset: bool) -> None:
     """A proxy that took a plain request and broke off may have sent it on."""
@@ -129,7 +129,7 @@ async def test_proxy_that_took_the_request(engine: str, *, reset: bool) -> None:
         assert len(proxy.requests) == 1
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("reset", [False, True])
 async def test_broken_after_the_handshake(
     engine: str, tmp_path: Path, authority: trustme.CA, *, reset: bool
@@ -141,7 +141,7 @@ async def test_broken_after_the_handshake(
         assert len(upstream.requests) == 1
 
 
-@both_engines
+@every_engine
 async def test_certificate_that_is_asked_for_too_late(
     engine: str, tmp_path: Path, authority: trustme.CA
 ) -> None:
@@ -156,7 +156,7 @@ async def test_certificate_that_is_asked_for_too_late(
             await _post(engine, f"https://127.0.0.1:{port}", ca_file=tmp_path / "ca.pem")
 
 
-@both_engines
+@every_engine
 async def test_reset_within_the_handshake(engine: str, tmp_path: Path, authority: trustme.CA) -> None:
     """A connection that is reset before the handshake ends has carried nothing."""
 

@@ -1,4 +1,4 @@
-"""How a round trip fails, both engines: decided on evidence of what was sent, not on an exception's name."""
+"""How a round trip fails, every engine: decided on evidence of what was sent, not on an exception's name."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ import trustme
 
 from gateway import failures
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound
 from tests.support.upstream import Call, fault_upstream
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -75,25 +75,25 @@ async def _unreachable(engine: str, origin: str, **settings: Any) -> failures.Up
     return caught.value
 
 
-@both_engines
+@every_engine
 async def test_refused_connect_is_unreachable(engine: str, refused: str) -> None:
     """Nobody listening: nothing was sent, and the cause is named."""
     assert (await _unreachable(engine, refused)).inner == "ConnectionRefused"
 
 
-@both_engines
+@every_engine
 async def test_unknown_name_is_unreachable(engine: str) -> None:
     """A name that does not resolve: nothing was sent, and the cause is named."""
     assert (await _unreachable(engine, "https://adt.invalid")).inner == "NameResolution"
 
 
-@both_engines
+@every_engine
 async def test_connect_that_takes_too_long_is_unreachable(engine: str, deaf: str) -> None:
     """A connect over its deadline: nothing was sent, and the cause is named."""
     assert (await _unreachable(engine, deaf, timeout={"connect": 0.2})).inner == "ConnectTimeout"
 
 
-@both_engines
+@every_engine
 async def test_unknown_authority_is_unreachable(engine: str) -> None:
     """A certificate of a CA that is not trusted ends the handshake before anything is sent."""
     async with fault_upstream(tls=trustme.CA()) as upstream:
@@ -101,7 +101,7 @@ async def test_unknown_authority_is_unreachable(engine: str) -> None:
         assert upstream.requests == []
 
 
-@both_engines
+@every_engine
 async def test_foreign_name_in_the_certificate_is_unreachable(engine: str, tmp_path: Path) -> None:
     """A trusted certificate for another host does not get the token."""
     authority = trustme.CA()
@@ -112,7 +112,7 @@ async def test_foreign_name_in_the_certificate_is_unreachable(engine: str, tmp_p
         assert upstream.requests == []
 
 
-@both_engines
+@every_engine
 async def test_configured_authority_is_trusted(engine: str, tmp_path: Path) -> None:
     """With `upstream.ca_file` a private CA's certificate is accepted."""
     authority = trustme.CA()
@@ -124,7 +124,7 @@ async def test_configured_authority_is_trusted(engine: str, tmp_path: Path) -> N
         assert (await fetch(room, outbound(authorization="Bearer secret")))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize(("greeting", "causes"), [(OK + b"\r\n", {"Tls"}), (b"", {"Tls", "Connect"})])
 async def test_server_without_tls_is_unreachable(engine: str, greeting: bytes, causes: set[str]) -> None:
     """A TLS handshake with a server that speaks none, or hangs up, fails before anything is sent.
@@ -143,7 +143,7 @@ async def test_server_without_tls_is_unreachable(engine: str, greeting: bytes, c
         assert (await _unreachable(engine, f"https://127.0.0.1:{port}")).inner in causes
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 ", OK + b"Content-Len"])
 async def test_cut_before_the_head_is_lost(engine: str, start: bytes, *, reset: bool) -> None:
@@ -155,7 +155,7 @@ async def test_cut_before_the_head_is_lost(engine: str, start: bytes, *, reset: 
         assert len(upstream.requests) == 1
 
 
-@both_engines
+@every_engine
 async def test_cut_during_an_upload_is_lost(engine: str) -> None:
     """A connection that breaks while a body is on its way was sent on; it is not unreachable."""
     async with fault_upstream(faults.cut_unread()) as upstream, opened(engine, upstream.origin) as room:
@@ -164,7 +164,7 @@ async def test_cut_during_an_upload_is_lost(engine: str) -> None:
         assert len(upstream.requests) == 1
 
 
-@both_engines
+@every_engine
 async def test_stale_connection_loses_a_post_once(engine: str) -> None:
     """A kept connection that dies under a POST: it reached the upstream at most once, and says so."""
 
@@ -182,7 +182,7 @@ async def test_stale_connection_loses_a_post_once(engine: str) -> None:
         assert [request.path for request in upstream.requests].count(b"/die") == 1
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("shape", GARBAGE)
 async def test_answer_that_is_not_clean_http_is_bad(engine: str, shape: str) -> None:
     """What is not one unambiguous HTTP response is never relayed, and the next exchange is clean."""
@@ -194,7 +194,7 @@ async def test_answer_that_is_not_clean_http_is_bad(engine: str, shape: str) -> 
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("shape", TRUNCATED)
 async def test_cut_in_the_body_is_lost(engine: str, shape: str, *, reset: bool) -> None:
@@ -206,7 +206,7 @@ async def test_cut_in_the_body_is_lost(engine: str, shape: str, *, reset: bool) 
         assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_every_cut_of_a_response_is_told(engine: str) -> None:
     """Cut at every byte of a small response, it is never taken for a complete one."""
     whole = OK + b"X-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\n...\r\n0\r\n\r\n"

@@ -1,11 +1,11 @@
-"""No byte of one caller's exchange reaches another's, both engines."""
+"""No byte of one caller's exchange reaches another's, every engine."""
 
 import asyncio
 
 import pytest
 
 from tests.support import faults
-from tests.support.engines import both_engines, fetch, opened, outbound
+from tests.support.engines import every_engine, fetch, opened, outbound
 from tests.support.upstream import Call, fault_upstream
 
 POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
@@ -19,7 +19,7 @@ LEFTOVERS = {
 }
 
 
-@both_engines
+@every_engine
 async def test_unread_body_is_dropped_with_its_connection(engine: str) -> None:
     """A response closed before its end: the rest of its body never reaches the next caller."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -31,7 +31,7 @@ async def test_unread_body_is_dropped_with_its_connection(engine: str) -> None:
             assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("shape", LEFTOVERS)
 async def test_leftover_bytes_never_reach_the_next_call(engine: str, shape: str) -> None:
     """Bytes after the end of one caller's response are never another caller's response."""
@@ -42,7 +42,7 @@ async def test_leftover_bytes_never_reach_the_next_call(engine: str, shape: str)
             assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_body_after_a_head_request_never_reaches_the_next_call(engine: str) -> None:
     """A body wrongly sent after HEAD is never another caller's response."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -52,7 +52,7 @@ async def test_body_after_a_head_request_never_reaches_the_next_call(engine: str
             assert (await fetch(room))[2] == b"hello"
 
 
-@both_engines
+@every_engine
 async def test_concurrent_exchanges_are_not_crossed(engine: str) -> None:
     """Fifty at a time, each caller gets the answer to its own request."""
 

@@ -1,10 +1,10 @@
-"""The last look at where a request goes, right before the token is put on: both engines, by themselves."""
+"""The last look at where a request goes, right before the token is put on: every engine, by themselves."""
 
 import pytest
 
 from gateway import failures
 from tests.support import faults
-from tests.support.engines import both_engines, fetch, opened, outbound
+from tests.support.engines import every_engine, fetch, opened, outbound
 from tests.support.upstream import fault_upstream
 
 AUTHORIZATION = "Bearer the-gateways-own-token"
@@ -27,7 +27,7 @@ HERE = {"two slashes": "//{decoy}/x", "userinfo in the path": "/@{decoy}/x", "a 
 """Targets that look like it, and are paths."""
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
 @pytest.mark.parametrize("form", ELSEWHERE)
 async def test_target_that_leads_elsewhere_is_not_sent(engine: str, form: str, *, proxied: bool) -> None:
@@ -43,7 +43,7 @@ async def test_target_that_leads_elsewhere_is_not_sent(engine: str, form: str, *
         assert upstream.requests == []
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
 @pytest.mark.parametrize("form", HERE)
 async def test_path_that_looks_like_an_origin_is_a_path(engine: str, form: str, *, proxied: bool) -> None:
@@ -57,7 +57,7 @@ async def test_path_that_looks_like_an_origin_is_a_path(engine: str, form: str, 
         assert decoy.connections == 0
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize("length", [10, 299, 300, 301, 4_000])
 async def test_a_target_asked_for_again_is_the_same(engine: str, length: int) -> None:
     """Whether its URL was kept or not: both times byte for byte."""
@@ -68,7 +68,7 @@ async def test_a_target_asked_for_again_is_the_same(engine: str, length: int) ->
         assert [seen.target for seen in upstream.requests] == [target, target]
 
 
-@both_engines
+@every_engine
 async def test_a_target_refused_is_refused_again(engine: str) -> None:
     """What leads elsewhere does so each time it is asked for."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:

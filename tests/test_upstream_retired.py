@@ -7,7 +7,7 @@ import pytest
 from gateway import failures
 from gateway.upstream.generations import Generations
 from tests.support import faults
-from tests.support.engines import both_engines, fetch, opened, outbound
+from tests.support.engines import every_engine, fetch, opened, outbound
 from tests.support.upstream import fault_upstream
 
 AMBIGUOUS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n"
@@ -27,7 +27,7 @@ class Builds:
         return f"client {self.built}"
 
 
-@both_engines
+@every_engine
 async def test_no_request_follows_an_ambiguous_response(engine: str) -> None:
     """Each request after an ambiguous response has another connection, however many came at once."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:
@@ -62,7 +62,7 @@ async def test_a_bad_response_with_a_known_end_costs_nobody_a_connection(case: s
         assert upstream.connections < 10
 
 
-@both_engines
+@every_engine
 async def test_what_is_under_way_goes_on(engine: str) -> None:
     """A body that streams on another connection is not cut where one connection is given up."""
     gate = asyncio.Event()

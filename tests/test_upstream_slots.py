@@ -1,4 +1,4 @@
-"""Slots and connections of the upstream room, both engines: bounded, and none is ever lost."""
+"""Slots and connections of the upstream room, every engine: bounded, and none is ever lost."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ import pytest
 from gateway import failures
 from gateway.upstream import Upstream
 from tests.support import faults
-from tests.support.engines import Upload, both_engines, fetch, opened, outbound, read_all
+from tests.support.engines import Upload, every_engine, fetch, opened, outbound, read_all
 from tests.support.upstream import GUARD, FaultUpstream, fault_upstream
 
 
@@ -25,7 +25,7 @@ async def _all_usable(room: Upstream, upstream: FaultUpstream, slots: int) -> No
     assert [body for _, _, body in await asyncio.gather(*held)] == [b"held"] * slots
 
 
-@both_engines
+@every_engine
 async def test_no_slot_in_time_is_overloaded(engine: str) -> None:
     """With every slot taken a request waits `timeout.pool`, is refused unsent, and later ones pass."""
     times = {"pool": 0.1}
@@ -36,7 +36,7 @@ async def test_no_slot_in_time_is_overloaded(engine: str) -> None:
         assert [request.path for request in upstream.requests] == [b"/held"] * 4
 
 
-@both_engines
+@every_engine
 async def test_waiting_request_gets_the_next_slot(engine: str) -> None:
     """A request that waits for a slot goes out as soon as one is given back."""
     gate = asyncio.Event()
@@ -50,7 +50,7 @@ async def test_waiting_request_gets_the_next_slot(engine: str) -> None:
         assert [body for _, _, body in await asyncio.gather(*waiting)] == [b"x"] * 5
 
 
-@both_engines
+@every_engine
 async def test_slot_is_held_until_the_body_is_closed(engine: str) -> None:
     """A response keeps its slot while it is read; closing it, even twice, gives back one slot."""
     async with (
@@ -65,7 +65,7 @@ async def test_slot_is_held_until_the_body_is_closed(engine: str) -> None:
         await _all_usable(room, upstream, 1)
 
 
-@both_engines
+@every_engine
 async def test_failures_lose_no_slot(engine: str) -> None:
     """Cuts, garbage and broken uploads give their slot back."""
     async with (
@@ -84,7 +84,7 @@ async def test_failures_lose_no_slot(engine: str) -> None:
         await _all_usable(room, upstream, 2)
 
 
-@both_engines
+@every_engine
 async def test_cancel_storm_loses_no_slot(engine: str) -> None:
     """Requests cancelled while queued, connecting, waiting and reading: every slot is usable after."""
     chance = random.Random(1093)  # noqa: S311 - a seed makes a failure repeatable
@@ -107,7 +107,7 @@ async def test_cancel_storm_loses_no_slot(engine: str) -> None:
         assert {(await fetch(room))[2] for _ in range(20)} == {b"after"}
 
 
-@both_engines
+@every_engine
 async def test_every_slot_is_usable_after_cancellation(engine: str) -> None:
     """Cancelled while the upstream is silent, exchanges end at once and leave every slot usable."""
     async with (
@@ -158,7 +158,7 @@ async def _succeeds(room: Upstream) -> bool:
     return True
 
 
-@both_engines
+@every_engine
 async def test_upstream_sees_a_cancelled_download_go(engine: str) -> None:
     """Cancelling inside a body closes the connection: the upstream can stop."""
     async with (
@@ -173,7 +173,7 @@ async def test_upstream_sees_a_cancelled_download_go(engine: str) -> None:
         await upstream.idle()
 
 
-@both_engines
+@every_engine
 async def test_abandoned_request_does_not_stay_for_ever(engine: str) -> None:
     """A request given up before its head leaves no connection behind, with pyreqwest after a while."""
     times = {"first_byte": 0.2, "head_total": 0.3, "read_idle": 0.3}
@@ -189,7 +189,7 @@ async def test_abandoned_request_does_not_stay_for_ever(engine: str) -> None:
         await upstream.idle()
 
 
-@both_engines
+@every_engine
 async def test_cancelled_upload_is_never_completed(engine: str) -> None:
     """Given up in the middle of an upload, a request ends broken, and no more is asked of the app."""
     async with fault_upstream() as upstream, opened(engine, upstream.origin) as room:

@@ -7,11 +7,11 @@ import pytest
 from gateway import failures
 from gateway.upstream.generations import Generations
 from tests.support import faults
-from tests.support.engines import both_engines, fetch, keeping_engines, opened, outbound
+from tests.support.engines import every_engine, fetch, keeping_engines, opened, outbound
 from tests.support.upstream import GUARD, fault_upstream
 
 
-@both_engines
+@every_engine
 async def test_an_announced_end_fails_no_request(engine: str) -> None:
     """An upstream that says `Connection: close` gets each request on a fresh connection; no write fails."""
     closing = faults.closing(faults.reply(200, b"last", [(b"Connection", b"close")]))

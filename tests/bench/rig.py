@@ -15,7 +15,7 @@ from types import MappingProxyType
 from tests.bench import processes
 from tests.bench.client import Client, UnexpectedAnswerError
 
-ENGINES = ("pyreqwest", "httpx")
+ENGINES = ("pyreqwest", "asyncio", "httpx")
 JOB = "/jobs/imports/bench?api-version=2023-10-31"
 READY_WITHIN = 30.0
 SERVE = ("-m", "gateway", "serve")

@@ -1,4 +1,4 @@
-"""The upstream room opened on either engine, for tests that run on both."""
+"""The upstream room opened on any engine, for tests that run on all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.support.faults import STALL
 ENGINES = ("pyreqwest", "asyncio", "httpx")
 keeping_engines = pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "httpx"])
 """For what only those do that use a connection for several requests."""
-both_engines = pytest.mark.parametrize("engine", ENGINES)
+every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.support import faults
-from tests.support.engines import both_engines
+from tests.support.engines import every_engine
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.raw import raw_client
 from tests.support.upstream import Call, FaultUpstream, fault_upstream
@@ -80,7 +80,7 @@ async def _answers_in_a_while(call: Call) -> None:
     await call.send(b"world")
 
 
-@both_engines
+@every_engine
 @pytest.mark.large("20,000 requests fill what is kept of the latest")
 async def test_cancel_storm(engine: str) -> None:
     """Seven of ten leave at a random moment; of a hundred who come after, a hundred get their answer."""

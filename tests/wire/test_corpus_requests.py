@@ -36,5 +36,5 @@ async def test_what_is_not_one_clear_request_goes_nowhere(
 
 @pytest.mark.parametrize("entry", PASSED, ids=lambda entry: entry.id)
 async def test_what_passes_is_clean(gateway: RunningGateway, upstream: FaultUpstream, entry: Entry) -> None:
-    """What has one reading arrives as that request, in our framing and with our token, on either engine."""
+    """What has one reading arrives as that request, in our framing and with our token, on any engine."""
     await holds(entry, gateway, upstream, TOKEN)

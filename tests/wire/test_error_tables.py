@@ -1,4 +1,4 @@
-"""Both error tables, row by row, over real sockets and on both engines.
+"""Both error tables, row by row, over real sockets and on every engine.
 
 First what the gateway makes of an upstream's error, then the failures of the gateway itself.
 """

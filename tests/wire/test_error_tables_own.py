@@ -1,4 +1,4 @@
-"""The failures of the gateway itself, row by row of the registry, over real sockets and on both engines."""
+"""The failures of the gateway itself, row by row of the registry, over real sockets and on every engine."""
 
 import asyncio
 import dataclasses

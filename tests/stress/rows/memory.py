@@ -17,7 +17,7 @@ from tests.support.issuer import Issuer
 
 GROWTH = 32.0
 """MiB over the memory before."""
-_ENGINES = ("pyreqwest", "httpx")
+_ENGINES = ("pyreqwest", "asyncio", "httpx")
 _LARGE = "/digitaltwins/large"
 _WARM = 8 << 20
 _MIB = 1 << 20
@@ -25,7 +25,7 @@ _PIECE = 1 << 18
 
 
 async def run(stage: Stage) -> Outcome:
-    """Down, up, and down to a reader that stalls, on both engines."""
+    """Down, up, and down to a reader that stalls, on every engine."""
     size, stalled = (64 << 20, 16 << 20) if stage.quick else (1 << 30, 256 << 20)
     outcome = Outcome()
     digests = {each: await asyncio.to_thread(pattern.digest, each) for each in (size, stalled, _WARM)}
@@ -98,7 +98,7 @@ def _received(connection: socket.socket) -> bytes:
 
 ROW = Row(
     "memory",
-    "1 GiB down, 1 GiB up, 256 MiB to a reader that stalls; both engines",
+    "1 GiB down, 1 GiB up, 256 MiB to a reader that stalls; every engine",
     f"peak at most {GROWTH:g} MiB over the memory before; hashes equal",
     seconds=60,
     quick_seconds=20,
