@@ -151,10 +151,10 @@ def whole_report() -> Report:
 def test_the_reach_is_judged_by_must_and_goal() -> None:
     """Medians of ratios with must and goal; what was not measured has no row."""
     rows = {each.measure: each for each in whole_report().figures}
-    envoy = rows["requests/s at 32 connections over envoy's"]
+    envoy = rows["pyreqwest: requests/s at 32 connections over envoy's"]
     assert envoy.value == pytest.approx(0.6, rel=0.01)
     assert (envoy.must, envoy.goal, envoy.holds, envoy.at_goal) == (0.6, 1.0, True, False)
-    assert rows["requests/s at 512 connections over those at 32"].at_goal is True
+    assert rows["pyreqwest: requests/s at 512 connections over those at 32"].at_goal is True
     assert not any("traefik" in each or "MiB" in each for each in rows)
 
 
@@ -174,7 +174,7 @@ def test_the_report_shows_and_keeps_all(tmp_path: Path) -> None:
         assert f"| {name} | " in table
         assert any(each["candidate"] == name for each in written["samples"])
         assert any(name in (each.text or "") for each in drawn.iter("{http://www.w3.org/2000/svg}text"))
-    assert "| requests/s at 32 connections over envoy's | ≥ 0.6 x | ≥ 1 x | 0.600 x |" in table
+    assert "| pyreqwest: requests/s at 32 connections over envoy's | ≥ 0.6 x | ≥ 1 x | 0.600 x |" in table
 
 
 def test_a_must_that_does_not_hold_is_bold() -> None:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from tests.bench import processes, workloads
 from tests.bench.candidates.kind import Candidate, Kind
 from tests.bench.client import Client
+from tests.bench.reach import OWN
 from tests.bench.report import Figure
-from tests.bench.rig import ENGINES, JOB, Rig
+from tests.bench.rig import JOB, Rig
 from tests.bench.site import Site
 from tests.bench.workloads import WORKLOADS
 
@@ -25,13 +26,14 @@ FLAT = 5.0
 """MB; what counts as flat between a tenth of the requests and all of them."""
 
 
-def ready(rig: Rig, starts: int) -> Figure:
+def ready(rig: Rig, engine: str, starts: int) -> Figure:
     """Seconds from the start of the process to the first 200 of /readyz, over some starts."""
     seconds = []
     for _ in range(starts):
-        with rig.gateway(ENGINES[0]) as gateway:
+        with rig.gateway(engine) as gateway:
             seconds.append(gateway.ready_after)
-    return Figure("time to ready", statistics.median(seconds), "s", 1.5, "at most", samples=seconds, goal=0.7)
+    name = f"{engine}: time to ready"
+    return Figure(name, statistics.median(seconds), "s", 1.5, "at most", samples=seconds, goal=0.7)
 
 
 def memory(site: Site, kind: Kind, requests: int) -> list[Figure]:
@@ -39,10 +41,11 @@ def memory(site: Site, kind: Kind, requests: int) -> list[Figure]:
     with kind.start(site) as candidate:
         early = _after(site, candidate, requests // 10)
         late = _after(site, candidate, requests - requests // 10)
+    engine = OWN[kind.name]
     note = "" if requests >= 1_000_000 else "the reach is for 1,000,000"
     return [
-        Figure(f"RSS after {requests:,} requests", late, "MB", 120, "at most", note=note, goal=80),
-        Figure("its growth after the first tenth", late - early, "MB", FLAT, "at most", note=note),
+        Figure(f"{engine}: RSS after {requests:,} requests", late, "MB", 120, "at most", note=note, goal=80),
+        Figure(f"{engine}: its growth after the first tenth", late - early, "MB", FLAT, "at most", note=note),
     ]
 
 
@@ -57,7 +60,7 @@ def idle_connection(site: Site, kind: Kind) -> Figure:
         time.sleep(_SETTLED_AFTER)
         grown = (_resident(candidate) - before) / IDLE * _KIB_PER_MIB
     name = f"memory per idle connection, {kind.name}"
-    if kind.name == "gateway":
+    if kind.name in OWN:
         return Figure(name, grown, "KiB", 10, "at most", note=f"of {IDLE}", goal=6)
     return Figure(name, grown, "KiB", note=f"of {IDLE}")
 

@@ -16,8 +16,7 @@ from tests.bench.samples import Sample, Samples
 from tests.bench.site import Site, open_site
 from tests.bench.workloads import WORKLOADS, Workload
 
-OWN = KINDS[0]
-_IDLE = ("gateway", "envoy", "traefik", "caddy", "plain")
+_IDLE = (*reach.OWN, "envoy", "traefik", "caddy", "plain")
 """Kinds whose memory per idle connection is looked at."""
 _WARM_UP = 1
 
@@ -84,10 +83,10 @@ def _rounds(site: Site, effort: Effort, choice: Choice, report: Report, console:
 def _footprint(site: Site, effort: Effort, kinds: Sequence[Kind], report: Report, console: Console) -> None:
     console.print("measuring start, memory …")
     try:
-        if OWN in kinds:
-            report.figures.append(footprint.ready(site.rig, effort.starts))
-            report.figures += footprint.memory(site, OWN, effort.requests)
         for kind in kinds:
+            if kind.name in reach.OWN:
+                report.figures.append(footprint.ready(site.rig, reach.OWN[kind.name], effort.starts))
+                report.figures += footprint.memory(site, kind, effort.requests)
             if kind.name in _IDLE:
                 report.figures.append(footprint.idle_connection(site, kind))
     except NOT_MEASURED as error:
