@@ -4,7 +4,6 @@ It is all that passes between the rooms. Rooms that tell the story (`spans`, `me
 read it. Clock readings are `time.perf_counter()` seconds; durations are seconds.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -139,7 +138,7 @@ class Exchange:
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
-    fields: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
+    fields: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
     """The first value of each request header."""
 
     def __post_init__(self) -> None:
@@ -152,7 +151,7 @@ class Exchange:
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a request header of the gateway's own, behind the app's."""
         self.headers.append((name, value))
-        self.fields = dict(reversed(self.headers))
+        self.fields.setdefault(name, value)
 
     @property
     def may_have_run(self) -> bool:
