@@ -8,10 +8,10 @@ that nothing runs twice by it: while the budget lasts, and within the time of th
 import asyncio
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from gateway import failures, headers
 from gateway.attempts.again import STALE, TOKEN, Repeat, repeat_after
@@ -22,7 +22,7 @@ from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.resilience import Retries
 from gateway.spans import ServerSpan
 from gateway.tokens import Token, Tokens, claims_asked_for
-from gateway.upstream import Outbound, Upstream
+from gateway.upstream import Outbound, Response, Upstream
 
 _REFUSED: Final = int(HTTPStatus.UNAUTHORIZED)
 """A member of an enumeration takes as long to look up as a function takes to be called."""
@@ -56,17 +56,28 @@ class Attempts:
         first = len(exchange.attempts)
         repeat: Repeat | None = None
         while True:
-            trip = await self._begin(exchange, span, downstream, body, turn, repeat)
             try:
-                await self._send(trip, downstream, repeat)
-                renewed = trip.status == _REFUSED and await self._renewed(trip, downstream, first)
-            except BaseException as error:
-                await trip.__aexit__(type(error), downstream.failure or error, None)
-                if downstream.failure is not None:
-                    raise downstream.failure from error
-                repeat = await self._repeat(trip, error, downstream, first)
-                if repeat is None:
+                token = self.tokens.at_hand() if self.tokens is not None else None
+                if token is None or turn is not None or repeat is not None or exchange.client_left:
+                    token = await self._ready(downstream, turn, repeat)
+                trip = self._begin(exchange, span, token, body, repeat)
+            except failures.GatewayError as error:
+                # What stands in the way of a repeat is no answer to the request: the failure before it is.
+                if repeat is None or repeat.error is None:
                     raise
+                raise repeat.error from error
+            try:
+                call = self._call(trip, math.inf if repeat is None else repeat.left)
+                # Seconds in which the app was waited for, as while it sent its body, are not the upstream's.
+                began = time.perf_counter() - exchange.app_wait
+                try:
+                    response = await downstream.race(call)
+                finally:
+                    exchange.upstream_wait += time.perf_counter() - exchange.app_wait - began
+                trip.answered(response)
+                renewed = trip.status == _REFUSED and await self._renewed(trip, downstream, first)
+            except BaseException as error:  # noqa: BLE001 - raised again where it is the answer
+                repeat = await self._repeat(trip, error, downstream, first)
                 continue
             if not renewed:
                 return trip
@@ -95,64 +106,47 @@ class Attempts:
         """A valid token; None where the gateway owns none. Raises TokenUnavailable."""
         return None if self.tokens is None else await downstream.race(self.tokens.current(), unsent=True)
 
-    async def _begin(
+    async def _ready(self, downstream: AppSide, turn: Turn | None, repeat: Repeat | None) -> Token | None:
+        """The token of an attempt that has to wait for anything, once it may be made."""
+        if turn is not None:
+            # Without a token it must not stand in the queue, and the wait may be long.
+            await self.token(downstream)
+            await turn()
+        token = await self.token(downstream)
+        if repeat is not None:
+            _check_time(repeat)
+        return token
+
+    def _begin(
         self,
         exchange: Exchange,
         span: ServerSpan,
-        downstream: AppSide,
+        token: Token | None,
         body: bytes | Upload | None,
-        turn: Turn | None,
         repeat: Repeat | None,
     ) -> RoundTrip:
-        """The next attempt, once it may be sent: with a token, when its turn is, as far as the circuit goes.
-
-        What stands in the way of a repeat is no answer to the request: then the failure before it is.
-        """
-        try:
-            if turn is not None:
-                # Without a token it must not stand in the queue, and the wait may be long.
-                await self.token(downstream)
-                await turn()
-            token = self.tokens.at_hand() if self.tokens is not None else None
-            if token is None or exchange.client_left:
-                token = await self.token(downstream)
-            if repeat is not None:
-                _check_time(repeat)
-            entry = self.told.circuit.enter()
-        except failures.GatewayError as error:
-            if repeat is None or repeat.error is None:
-                raise
-            raise repeat.error from error
+        """The next attempt, as far as the circuit goes."""
+        told, tried = self.told, exchange.attempts
+        entry = told.circuit.enter()
         if repeat is not None:
-            self.told.metrics.retried(repeat.reason)
-        tried = exchange.attempts
+            told.metrics.retried(repeat.reason)
         attempt = Attempt(len(tried), time.perf_counter())
         if not tried:
             self.retries.requested(attempt.started)
         tried.append(attempt)
-        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, body, self.told, entry)
+        return RoundTrip(exchange, attempt, span.attempt(exchange, attempt), token, body, told, entry)
 
-    async def _send(self, trip: RoundTrip, downstream: AppSide, repeat: Repeat | None) -> None:
-        exchange, token = trip.exchange, trip.token
+    def _call(self, trip: RoundTrip, longest: float) -> Coroutine[Any, Any, Response]:
+        """The call that sends the attempt and waits for the head of its answer, `longest` seconds at most."""
+        exchange, token, query = trip.exchange, trip.token, trip.exchange.query
         request = Outbound(
             exchange.method,
-            exchange.raw_path + b"?" + exchange.query if exchange.query else exchange.raw_path,
+            exchange.raw_path + b"?" + query if query else exchange.raw_path,
             self.sent(exchange, trip.span.headers),
             trip.body,
             None if token is None else "Bearer " + token.value,
         )
-        call = self.upstream.round_trip(
-            request,
-            query=exchange.route.template == "/query",
-            longest=math.inf if repeat is None else repeat.left,
-        )
-        # Seconds in which the app was waited for, as while it sent its body, are not the upstream's.
-        began = time.perf_counter() - exchange.app_wait
-        try:
-            response = await downstream.race(call)
-        finally:
-            exchange.upstream_wait += time.perf_counter() - exchange.app_wait - began
-        trip.answered(response)
+        return self.upstream.round_trip(request, query=exchange.route.template == "/query", longest=longest)
 
     async def _renewed(self, trip: RoundTrip, downstream: AppSide, first: int) -> bool:
         """Whether to send a request that was refused again, with the token that replaced the refused one."""
@@ -164,20 +158,21 @@ class Attempts:
         renewed = await downstream.race(self.tokens.replace(trip.token, claims=claims))
         return renewed is not None and not isinstance(trip.body, Upload)
 
-    async def _repeat(
-        self, trip: RoundTrip, error: BaseException, downstream: AppSide, first: int
-    ) -> Repeat | None:
-        """What to try again, after a pause; None where the failure is the answer. Raises ClientLeft."""
+    async def _repeat(self, trip: RoundTrip, error: BaseException, downstream: AppSide, first: int) -> Repeat:
+        """What to try again, after a pause. Raises ClientLeft, and the failure where that is the answer."""
+        await trip.__aexit__(type(error), downstream.failure or error, None)
+        if downstream.failure is not None:
+            raise downstream.failure from error
         exchange = trip.exchange
         tried = exchange.attempts[first:]
         until = self._until(exchange, first)
         repeat = repeat_after(error, method=exchange.method, body=trip.body, tried=tried, until=until)
         if repeat is None:
-            return None
+            raise error
         # A connection that died is no reason to wait: the next one is new.
         pause = 0.0 if repeat.reason == STALE else self.retries.pause(len(tried))
         if repeat.left <= pause or not self.told.circuit.passes or not self.retries.granted(len(tried)):
-            return None
+            raise error
         if pause:
             await self._rest(exchange, downstream, pause)
         return repeat
