@@ -63,8 +63,8 @@ class Attempt:
     number: int
     """0 for the first; `http.request.resend_count` of the others."""
     started: float = 0.0
-    finished: float | None = None
-    """When the body was relayed, dropped or broke."""
+    finished: float = 0.0
+    """When the body was relayed, dropped or broke; before that it is told to nobody."""
     status: int | None = None
     error_type: str | None = None
     """An error code of the gateway's, or the status as text for 4xx and 5xx."""
@@ -134,7 +134,8 @@ class Exchange:
     """Seconds spent waiting for the upstream, apart from `app_wait`: for the head and each piece."""
     rate_wait: float = 0.0
     """Seconds spent waiting for a turn at the Jobs API."""
-    finished: float | None = None
+    finished: float = 0.0
+    """When it was really over; before that it is told to nobody."""
     client_left: bool = False
     cut: bool = False
     """The response was cut after its head."""
@@ -166,7 +167,5 @@ class Exchange:
     @property
     def own_seconds(self) -> float:
         """Seconds the gateway itself took: all of it, less waiting for the upstream, the app and a turn."""
-        if self.finished is None:
-            return 0.0
         own = self.finished - self.started - self.upstream_wait - self.app_wait - self.rate_wait
         return max(0.0, own)

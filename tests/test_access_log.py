@@ -340,13 +340,13 @@ def test_a_broken_stream_is_counted() -> None:
     assert output.dropped == 2
 
 
-def test_attempts_and_an_unfinished_exchange() -> None:
-    """Attempts are counted, and an exchange without an end has no duration rather than a wrong one."""
+def test_attempts_and_time_of_its_own() -> None:
+    """Attempts are counted; what waited longer than it lasted took no time of its own, rather than less."""
     retried = finished()
     retried.attempts = [Attempt(0, 10.0, 10.1), Attempt(1, 10.1, 10.3)]
     retried.upstream_wait = 0.25
-    unfinished = finished()
-    unfinished.finished, unfinished.attempts = None, []
-    first, second = lines_of(retried, unfinished)
-    assert (first["attempts"], first["upstream_seconds"]) == (2, 0.25)
-    assert (second["duration_seconds"], second["own_seconds"]) == (0, 0)
+    waited = finished()
+    waited.rate_wait = 1.0
+    first, second = lines_of(retried, waited)
+    assert (first["attempts"], first["upstream_seconds"], first["own_seconds"]) == (2, 0.25, 0.15)
+    assert (second["rate_wait_seconds"], second["own_seconds"]) == (1, 0)

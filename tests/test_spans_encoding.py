@@ -122,7 +122,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         error_type=draw(st.none() | WORDS),
         read_result=draw(st.none() | LABELS),
         request_id=draw(st.none() | WORDS | st.text("0123456789abcdef-", max_size=130)),
-        finished=draw(st.none() | READINGS),
+        finished=draw(READINGS),
     )
 
 
@@ -130,7 +130,7 @@ ATTEMPTS = st.builds(
     Attempt,
     st.integers(0, 3),
     started=READINGS,
-    finished=st.none() | READINGS,
+    finished=READINGS,
     status=st.none() | st.integers(100, 599),
     error_type=st.none() | WORDS,
     request_id=st.none() | WORDS,

@@ -71,7 +71,6 @@ def line_of(exchange: Exchange) -> ExchangeLine:
     In the order of the fields: by their names it took five times as long.
     """
     trace, template = exchange.trace, exchange.route.template
-    end = exchange.finished if exchange.finished is not None else exchange.started
     return ExchangeLine(
         "",
         "",
@@ -86,11 +85,11 @@ def line_of(exchange: Exchange) -> ExchangeLine:
         exchange.error_code and exchange.error_code[_TEXT],
         exchange.error_origin,
         exchange.normalised,
-        end - exchange.started,
+        exchange.finished - exchange.started,
         exchange.upstream_wait,
         exchange.app_wait,
         exchange.rate_wait,
-        exchange.own_seconds,
+        -1.0,
         exchange.read_result,
         len(exchange.attempts),
         exchange.bytes_in,
@@ -114,10 +113,11 @@ def finish(line: ExchangeLine, time: str, level: str) -> bool:
     It can where no text is too long, may hold a secret, or has a character that is not plain ASCII.
     """
     line.time, line.level = time, level
+    waits = line.upstream_seconds + line.app_wait_seconds + (line.rate_wait_seconds or 0.0)
+    line.own_seconds = round(max(0.0, line.duration_seconds - waits) * _MICRO) / _MICRO
     line.duration_seconds = round(line.duration_seconds * _MICRO) / _MICRO
     line.upstream_seconds = round(line.upstream_seconds * _MICRO) / _MICRO
     line.app_wait_seconds = round(line.app_wait_seconds * _MICRO) / _MICRO
-    line.own_seconds = round(line.own_seconds * _MICRO) / _MICRO
     waited = line.rate_wait_seconds
     line.rate_wait_seconds = round(waited * _MICRO) / _MICRO if waited else None
     if "?" in line.path:

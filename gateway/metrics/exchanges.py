@@ -129,13 +129,13 @@ class ExchangeMetrics:
 
     def attempt_finished(self, exchange: Exchange, attempt: Attempt) -> None:
         """Record an attempt that is over; one that is shared may outlive the exchange that began it."""
-        method, trace, started = exchange.method, exchange.trace, attempt.started
+        method, trace = exchange.method, exchange.trace
         if method not in self._active:
             method = labels.OTHER_HTTP
         error_type = None if attempt.cancelled else attempt.error_type
         series = self._of_attempt[method, exchange.route.template, attempt.status, error_type]
-        finished = started if attempt.finished is None else attempt.finished
-        series.observe(finished - started, trace.trace_id if trace.sampled else None, finished)
+        end = attempt.finished
+        series.observe(end - attempt.started, trace.trace_id if trace.sampled else None, end)
 
     def finished(self, exchange: Exchange) -> None:
         """Record a finished exchange; its clock readings are those of its spans."""
@@ -145,7 +145,7 @@ class ExchangeMetrics:
         active[method] -= 1
         key = (method, exchange.route.template, exchange.status, exchange.error_type)
         duration, overhead = self._of_exchange[key]
-        end = exchange.started if exchange.finished is None else exchange.finished
+        end = exchange.finished
         duration.observe(end - exchange.started, trace.trace_id if trace.sampled else None, end)
         overhead.observe(exchange.own_seconds)
         if exchange.error_code is not None:

@@ -59,20 +59,18 @@ class Recent:
 
     def exchange_finished(self, exchange: Exchange) -> None:
         """An exchange is over; one whose client left before the head counts, and did not fail."""
-        started, status = exchange.started, exchange.status
-        ended = started if exchange.finished is None else exchange.finished
+        status, ended = exchange.status, exchange.finished
+        seconds = ended - exchange.started
         failed = exchange.cut or (status is not None and status >= _FIRST_SERVER_ERROR)
-        self._app.add(ended, ended - started, failed)
+        self._app.add(ended, seconds, failed)
         if exchange.error_code is not None:
-            on = exchange.started_ns / _NANOSECONDS + ended - started
-            self._errors.add(exchange, exchange.error_code, on)
+            self._errors.add(exchange, exchange.error_code, exchange.started_ns / _NANOSECONDS + seconds)
 
     def attempt_finished(self, attempt: Attempt) -> None:
         """An attempt is over; it failed where the upstream answered 5xx, or not with a whole response."""
-        started = attempt.started
-        ended = started if attempt.finished is None else attempt.finished
+        ended = attempt.finished
         failed = attempt.error_type is not None and _failed(attempt)
-        self._upstream.add(ended, ended - started, failed)
+        self._upstream.add(ended, ended - attempt.started, failed)
         if failed:
             if self._in_a_row == 0:
                 self._failing_since = ended

@@ -116,14 +116,13 @@ class Breaker:
         if entry != self._period:
             return
         well = None if excused else verdict(attempt)
-        at = attempt.started if attempt.finished is None else attempt.finished
         if not self._closed:
             self._probed(well, attempt)
         elif well:
             self._unreached = 0
-            self._window.first(at)
+            self._window.first(attempt.finished)
         elif well is not None:
-            self._count_failure(attempt, at)
+            self._count_failure(attempt)
 
     def view(self) -> CircuitView:
         """The circuit now; half open from the moment on when a probe may go."""
@@ -134,8 +133,8 @@ class Breaker:
         state = HALF_OPEN if self._probing or wait == 0 else OPEN
         return CircuitView(state, self._cause, now - self._opened, wait)
 
-    def _count_failure(self, attempt: Attempt, at: float) -> None:
-        rules = self._rules
+    def _count_failure(self, attempt: Attempt) -> None:
+        rules, at = self._rules, attempt.finished
         self._unreached = self._unreached + 1 if attempt.error_type == UNREACHABLE else 0
         self._window.second(at)
         if not rules.failures:

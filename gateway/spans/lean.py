@@ -64,8 +64,9 @@ class LeanSpan:
     flags: int
     state: bytes
     """The caller's tracestate, one valid line."""
-    start_time: int | None
-    end_time: int | None
+    start_time: int
+    end_time: int
+    """Both in nanoseconds since the epoch."""
     told: tuple[Told, ...]
     """The attributes; each is told once."""
     usual: bool

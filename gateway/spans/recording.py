@@ -91,8 +91,10 @@ class TracedClientSpan(LeanSpan):
 
     def end(self, exchange: Exchange, attempt: Attempt) -> None:
         """Hand the span over."""
-        self.start_time = wall(exchange, attempt.started)
-        self.end_time = wall(exchange, attempt.finished)
+        # As `wall` has it: two calls of it took 30 bytecodes more.
+        began, began_ns = exchange.started, exchange.started_ns
+        self.start_time = began_ns + round((attempt.started - began) * 1e9)
+        self.end_time = began_ns + round((attempt.finished - began) * 1e9)
         self.name = attributes.span_name(exchange.method, exchange.route.template)
         self.told, self.usual = attributes.client(exchange, attempt, self.recorder.origin)
         self.request_id = attempt.request_id
@@ -166,8 +168,6 @@ class WorkSpan(TracedServerSpan):
             self.recorder.take(self)
 
 
-def wall(exchange: Exchange, reading: float | None) -> int | None:
-    """A clock reading of the exchange as nanoseconds since the epoch; None without one."""
-    if reading is None:
-        return None
+def wall(exchange: Exchange, reading: float) -> int:
+    """A clock reading of the exchange as nanoseconds since the epoch."""
     return exchange.started_ns + round((reading - exchange.started) * 1e9)
