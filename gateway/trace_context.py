@@ -8,7 +8,7 @@ Sources: W3C Trace Context Level 2 (https://www.w3.org/TR/trace-context-2/), W3C
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.exchange import RawHeaders
@@ -55,12 +55,14 @@ class TraceContext(NamedTuple):
     """One line, valid; empty where there is none."""
 
 
-def parse(headers: RawHeaders) -> TraceContext | None:
+def parse(headers: RawHeaders, fields: Mapping[bytes, bytes] | None = None) -> TraceContext | None:
     """The caller's context, or None where traceparent is absent, repeated or invalid.
 
-    Without a valid traceparent the tracestate is not looked at.
+    Without a valid traceparent the tracestate is not looked at. `fields` is one value of each of the
+    headers, for who has them at hand.
     """
-    fields = dict(headers)
+    if fields is None:
+        fields = dict(headers)
     parent = fields.get(b"traceparent")
     if parent is None or (len(fields) < len(headers) and len(_lines(headers, b"traceparent")) > 1):
         return None

@@ -62,6 +62,7 @@ class LogOutput:
         self._stream = stream
         self._now_ns = now_ns
         self._capacity = capacity
+        """Places; none once it is closed."""
         self._processors = _processors(log, colors=stream.isatty())
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -79,10 +80,11 @@ class LogOutput:
 
     def emit(self, level: int, line: ExchangeLine | Mapping[str, object]) -> None:
         """Queue one line; the text of one that is no exchange's is in `message`."""
-        if self._closed or self._queue.qsize() >= self._capacity:
+        queue = self._queue
+        if queue.qsize() >= self._capacity:
             self._drop(1)
         else:
-            self._queue.put((self._now_ns(), level, line))
+            queue.put((self._now_ns(), level, line))
 
     def on_close(self, undo: Callable[[], None]) -> None:
         """Have something put back when the output closes."""
@@ -95,6 +97,7 @@ class LogOutput:
         self._undo.clear()
         if not self._closed:
             self._closed = True
+            self._capacity = 0
             self._ending.set()
             self._queue.put(None)
         self._thread.join(timeout)

@@ -108,8 +108,15 @@ def server(exchange: Exchange) -> tuple[tuple[Told, ...], bool]:
         path, host, agent = path[:_LONGEST], host[:_LONGEST], agent[:_LONGEST]
         known_id = known_id and known_id[:JOB_ID_LENGTH]
     caller = exchange.scheme, exchange.http_version, exchange.client, agent, host
-    status, error, read_result = exchange.status, exchange.error_type, exchange.read_result
-    asked = exchange.method, route.template, path, known_id, status, error, read_result
+    asked = (
+        exchange.method,
+        route.template,
+        path,
+        known_id,
+        exchange.status,
+        exchange.error_type,
+        exchange.read_result,
+    )
     return ((_caller, caller), (_asked, asked)), usual
 
 

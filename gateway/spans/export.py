@@ -149,14 +149,12 @@ class CountedProcessor(SpanProcessor):
 
     def take(self, span: ReadableSpan | LeanSpan) -> None:
         """Queue a span that is to be exported, or count it as dropped."""
-        queue = self._queue
-        waiting = len(queue)
-        if waiting >= self._size:
-            self._tally.drop(1)
-            return
-        queue.append(span)
-        if waiting >= self._nearly:
+        if len(self._queue) >= self._nearly:
+            if len(self._queue) >= self._size:
+                self._tally.drop(1)
+                return
             self._wake.set()
+        self._queue.append(span)
 
     def _work(self) -> None:
         while self._open:
@@ -175,7 +173,7 @@ class CountedProcessor(SpanProcessor):
     def shutdown(self) -> None:
         """Export what is queued and close; blocks, so only ever on a thread of its own."""
         self._open = False
-        self._size = 0
+        self._size = self._nearly = 0
         self._wake.set()
         self._thread.join(_LAST_EXPORTS)
         self.exporter.shutdown()

@@ -20,7 +20,7 @@ from gateway.spans.lean import CarriedState, LeanSpan, Recorder
 from gateway.spans.recording import ServerSpan, TracedServerSpan, UntracedServerSpan, WorkSpan
 from gateway.spans.references import SpanIds
 from gateway.spans.sampling import Sampling
-from gateway.trace_context import RANDOM, SAMPLED, TraceContext
+from gateway.trace_context import RANDOM, SAMPLED, TraceContext, traceparent
 
 SCOPE = "adt-gateway"
 
@@ -95,21 +95,24 @@ class Spans:
     def open_exchange(self, exchange: Exchange) -> ServerSpan:
         """Open the server span at the exchange's start and set `exchange.trace`."""
         fields = exchange.fields
-        caller = trace_context.parse(exchange.headers) if b"traceparent" in fields else None
+        caller = trace_context.parse(exchange.headers, fields) if b"traceparent" in fields else None
         bag = trace_context.baggage(exchange.headers) if self._baggage and b"baggage" in fields else b""
         recorder = self._recorder
         if recorder is None:
             return self._pass_on(exchange, caller, bag)
-        if caller is None or self._restart:
+        parent_id, state = None, b""
+        links: Sequence[Link] = ()
+        if caller is None:
+            trace_id, flags = _begun(recorder.sampling)
+        elif self._restart:
             trace_id, flags = _begun(recorder.sampling, caller)
-            parent_id, state = None, b""
+            links = (Link(_context(caller)),)
         else:
             trace_id, parent_id, flags, state = caller
             if not recorder.sampling.follows:
                 flags = flags & RANDOM | recorder.sampling.samples(int(trace_id, 16))
         span_id = f"{getrandbits(64) or 1:016x}"
         exchange.trace = _ids(trace_id, span_id, flags)
-        links = (Link(_context(caller)),) if self._restart and caller is not None else ()
         return TracedServerSpan(recorder, trace_id, span_id, flags, parent_id, state, bag, links)
 
     def open_work(self, exchange: Exchange, name: str, links: Sequence[SpanIds] = ()) -> ServerSpan:
@@ -120,7 +123,7 @@ class Spans:
         recorder = self._recorder
         if recorder is None:
             return self._pass_on(exchange, None, b"")
-        trace_id, flags = _begun(recorder.sampling, None)
+        trace_id, flags = _begun(recorder.sampling)
         span_id = f"{getrandbits(64) or 1:016x}"
         exchange.trace = _ids(trace_id, span_id, flags)
         span = WorkSpan(recorder, trace_id, span_id, flags, links=references.links_to(links))
@@ -162,7 +165,7 @@ class Spans:
             await self._pipeline.shutdown(timeout)
 
 
-def _begun(sampling: Sampling, linked: TraceContext | None) -> tuple[str, int]:
+def _begun(sampling: Sampling, linked: TraceContext | None = None) -> tuple[str, int]:
     """Id and flags of a new trace; a caller that is linked to decides as one whose trace goes on does."""
     trace_id = getrandbits(128) or 1
     if linked is not None and sampling.follows:
@@ -173,8 +176,7 @@ def _begun(sampling: Sampling, linked: TraceContext | None) -> tuple[str, int]:
 
 
 def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
-    header = trace_context.traceparent(trace_id, span_id, flags)
-    return TraceIds(trace_id, span_id, bool(flags & SAMPLED), header)
+    return TraceIds(trace_id, span_id, flags & SAMPLED != 0, traceparent(trace_id, span_id, flags))
 
 
 def _context(caller: TraceContext) -> SpanContext:
