@@ -18,6 +18,8 @@ SAMPLED = 0b01
 RANDOM = 0b10
 """Flag: at least the last seven bytes of the trace id are random (Level 2)."""
 KNOWN_FLAGS = SAMPLED | RANDOM
+_SHOWN_FLAGS = ("00", "01", "02", "03")
+"""As text already: to format the number took longer than all the rest of a traceparent."""
 
 TRACESTATE_BYTES = 8_192
 """Upper bound of a joined tracestate; a longer one is dropped whole. The standard asks for at least 512."""
@@ -103,7 +105,7 @@ def tracestate(lines: Sequence[bytes]) -> bytes:
 
 def traceparent(trace_id: str, span_id: str, flags: int) -> bytes:
     """A version 00 traceparent, also the value of `traceresponse`; unknown flags are sent as 0."""
-    return f"00-{trace_id}-{span_id}-{flags & KNOWN_FLAGS:02x}".encode()
+    return f"00-{trace_id}-{span_id}-{_SHOWN_FLAGS[flags & KNOWN_FLAGS]}".encode()
 
 
 def baggage(headers: RawHeaders) -> bytes:

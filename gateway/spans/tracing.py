@@ -111,7 +111,7 @@ class Spans:
             trace_id, parent_id, flags, state = caller
             if not recorder.sampling.follows:
                 flags = flags & RANDOM | recorder.sampling.samples(int(trace_id, 16))
-        span_id = f"{getrandbits(64) or 1:016x}"
+        span_id = (getrandbits(64) or 1).to_bytes(8).hex()
         exchange.trace = _ids(trace_id, span_id, flags)
         return TracedServerSpan(recorder, trace_id, span_id, flags, parent_id, state, bag, links)
 
@@ -124,7 +124,7 @@ class Spans:
         if recorder is None:
             return self._pass_on(exchange, None, b"")
         trace_id, flags = _begun(recorder.sampling)
-        span_id = f"{getrandbits(64) or 1:016x}"
+        span_id = (getrandbits(64) or 1).to_bytes(8).hex()
         exchange.trace = _ids(trace_id, span_id, flags)
         span = WorkSpan(recorder, trace_id, span_id, flags, links=references.links_to(links))
         span.name = name
@@ -137,7 +137,8 @@ class Spans:
 
     def _pass_on(self, exchange: Exchange, caller: TraceContext | None, bag: bytes) -> ServerSpan:
         if caller is None:
-            trace_id, span_id = f"{getrandbits(128) or 1:032x}", f"{getrandbits(64) or 1:016x}"
+            trace_id = (getrandbits(128) or 1).to_bytes(16).hex()
+            span_id = (getrandbits(64) or 1).to_bytes(8).hex()
             caller = TraceContext(trace_id, span_id, RANDOM)
         exchange.trace = _ids(caller.trace_id, caller.parent_id, caller.flags)
         parent = exchange.trace.response_header
@@ -172,7 +173,7 @@ def _begun(sampling: Sampling, linked: TraceContext | None = None) -> tuple[str,
         sampled = linked.flags & SAMPLED
     else:
         sampled = sampling.samples(trace_id)
-    return f"{trace_id:032x}", RANDOM | sampled
+    return trace_id.to_bytes(16).hex(), RANDOM | sampled
 
 
 def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
