@@ -39,6 +39,7 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 @given(SECRETS, AROUND, AROUND)
+@example(CANARY + "00000000", "basic", "")
 def test_no_secret_survives_in_its_place(place: str, secret: str, before: str, after: str) -> None:
     """Wherever credentials stand in what libraries write, whatever is around them, they are masked."""
     line = f"{before} {place.format(secret)} {after}"

@@ -19,15 +19,17 @@ _PATTERNS = (
         re.compile(r"""(?i)(authorization(?:['"]\s*,|['"]?\s*[:=])\s*(?:b(?=['"]))?['"]?)[^'"\r\n]+"""),
         rf"\1{MASK}",
     ),
-    # A credential behind its scheme alone.
-    (re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{6,}"), rf"\1\2{MASK}"),
     # name=value in a query or a form, "name": "value" in JSON, name: value in a header; `=` may be encoded.
+    # Before the schemes: one of them may stand before a name, which would be taken for the credential.
     (
         re.compile(
-            rf"""(?i)(?<![a-z])({_NAMES})(['"]?\s*(?:[:=,]|%3d)\s*(?:b(?=['"]))?['"]?)[^\s'"&,;}})\]]+"""
+            rf"""(?i)(?<![a-z])({_NAMES})(['"]?\s*(?:[:=,]|%3d)\s*(?:b(?=['"]))?['"]?)"""
+            r"""(?:(?:bearer|basic)\s+)*[^\s'"&,;})\]]+"""
         ),
         rf"\1\2{MASK}",
     ),
+    # A credential behind its scheme alone.
+    (re.compile(r"(?i)\b((?:(?:bearer|basic)\s+)+)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
     # A JWT's header always begins with {" in base64url.
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,4}"), MASK),
 )
