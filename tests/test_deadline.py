@@ -1,10 +1,12 @@
 """A deadline that is armed only once there is something to wait for."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
-from gateway.deadline import Alarm, within
+from gateway.deadline import Alarm, _watches, within
 
 
 async def test_result_without_waiting() -> None:
@@ -135,3 +137,41 @@ async def test_an_alarm_is_for_a_task() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(failed) == 1
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+def test_each_rings_in_its_time(
+    make_loop: Callable[[], asyncio.AbstractEventLoop], order: tuple[int, ...]
+) -> None:
+    """In whatever order they are set; one that was left rings for nobody, though it would be first."""
+    rung = []
+
+    async def waits(place: int) -> None:
+        try:
+            with Alarm(place / 50):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            rung.append(place)
+
+    async def all_of_them() -> None:
+        with Alarm(0.01):
+            pass
+        await asyncio.gather(*map(waits, order))
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(all_of_them())
+    assert rung == [1, 2, 3]
+
+
+def test_a_loop_that_is_closed_is_forgotten() -> None:
+    """What is kept of loops does not grow with them: of those that are closed only the last is left."""
+
+    async def armed() -> None:
+        with Alarm(60):
+            await asyncio.sleep(0)
+
+    for _ in range(3):
+        with asyncio.Runner() as runner:
+            runner.run(armed())
+    assert sum(loop.is_closed() for loop in _watches) == 1
