@@ -78,8 +78,6 @@ def raw(value: bytes) -> str:
 
 def redacted(query: bytes) -> bytes:
     """A query in which only the value of `api-version` can be read."""
-    if _NOTHING_TO_HIDE.fullmatch(query):
-        return query
     return b"&".join(_redacted_pair(pair) for pair in query.split(b"&"))
 
 
@@ -124,7 +122,9 @@ def client(exchange: Exchange, attempt: Attempt, origin: Origin) -> tuple[tuple[
     """What a client span tells, and whether it is a usual one."""
     known_id = exchange.job_id or exchange.route.job_id
     # Redacted before it waits for anything, so that neither queue nor cache ever holds a secret.
-    path, query = exchange.raw_path, redacted(exchange.query)
+    path, query = exchange.raw_path, exchange.query
+    if not _NOTHING_TO_HIDE.fullmatch(query):
+        query = redacted(query)
     usual = len(path) + len(query) <= _SHORT
     if not usual:
         path, query = path[:_LONGEST], query[:_LONGEST]

@@ -10,8 +10,6 @@ from typing import Any
 _UNSIGNED = (1 << 64) - 1
 _TIME = struct.Struct("<Q").pack
 _FLOAT = struct.Struct("<d").pack
-_ONE_BYTE, _TWO_BYTES = 1 << 7, 1 << 14
-_SMALL = [bytes((number,)) for number in range(_ONE_BYTE)]
 
 
 def time(tag: bytes, nanoseconds: int | None) -> bytes:
@@ -56,13 +54,17 @@ def _any_value(value: Any) -> bytes:
 
 def message(tag: bytes, content: bytes) -> bytes:
     """A field of a length of its own."""
-    return tag + varint(len(content)) + content
+    length = len(content)
+    return tag + (_LENGTHS[length] if length < _USUAL else varint(length)) + content
 
 
 def varint(number: int) -> bytes:
     """Seven bits to the byte, lowest first; all but the last have the eighth bit set."""
-    if number < _ONE_BYTE:
-        return _SMALL[number]
-    if number < _TWO_BYTES:  # as most spans are long
-        return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 1 << 7:
+        return bytes((number,))
     return bytes((number & 0x7F | 0x80,)) + varint(number >> 7)
+
+
+_USUAL = 1_024
+"""Bytes of nearly every span, and of all that it is made of."""
+_LENGTHS = [varint(length) for length in range(_USUAL)]

@@ -112,7 +112,9 @@ class Spans:
             if not recorder.sampling.follows:
                 flags = flags & RANDOM | recorder.sampling.samples(int(trace_id, 16))
         span_id = (getrandbits(64) or 1).to_bytes(8).hex()
-        exchange.trace = _ids(trace_id, span_id, flags)
+        exchange.trace = TraceIds(
+            trace_id, span_id, flags & SAMPLED != 0, traceparent(trace_id, span_id, flags)
+        )
         return TracedServerSpan(recorder, trace_id, span_id, flags, parent_id, state, bag, links)
 
     def open_work(self, exchange: Exchange, name: str, links: Sequence[SpanIds] = ()) -> ServerSpan:
@@ -125,7 +127,9 @@ class Spans:
             return self._pass_on(exchange, None, b"")
         trace_id, flags = _begun(recorder.sampling)
         span_id = (getrandbits(64) or 1).to_bytes(8).hex()
-        exchange.trace = _ids(trace_id, span_id, flags)
+        exchange.trace = TraceIds(
+            trace_id, span_id, flags & SAMPLED != 0, traceparent(trace_id, span_id, flags)
+        )
         span = WorkSpan(recorder, trace_id, span_id, flags, links=references.links_to(links))
         span.name = name
         return span
@@ -140,9 +144,10 @@ class Spans:
             trace_id = (getrandbits(128) or 1).to_bytes(16).hex()
             span_id = (getrandbits(64) or 1).to_bytes(8).hex()
             caller = TraceContext(trace_id, span_id, RANDOM)
-        exchange.trace = _ids(caller.trace_id, caller.parent_id, caller.flags)
-        parent = exchange.trace.response_header
-        return UntracedServerSpan(trace_context.propagated(parent, caller.tracestate, bag))
+        trace_id, span_id, flags, state = caller
+        parent = traceparent(trace_id, span_id, flags)
+        exchange.trace = TraceIds(trace_id, span_id, flags & SAMPLED != 0, parent)
+        return UntracedServerSpan(trace_context.propagated(parent, state, bag))
 
     def background(
         self,
@@ -174,10 +179,6 @@ def _begun(sampling: Sampling, linked: TraceContext | None = None) -> tuple[str,
     else:
         sampled = sampling.samples(trace_id)
     return trace_id.to_bytes(16).hex(), RANDOM | sampled
-
-
-def _ids(trace_id: str, span_id: str, flags: int) -> TraceIds:
-    return TraceIds(trace_id, span_id, flags & SAMPLED != 0, traceparent(trace_id, span_id, flags))
 
 
 def _context(caller: TraceContext) -> SpanContext:
