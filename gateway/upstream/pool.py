@@ -26,12 +26,12 @@ class Pool:
         *,
         idle: float,
         age: float,
-        timers: Timers | None = None,
+        clock: Callable[[], Timers] = asyncio.get_running_loop,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._idle = idle
         self._age = age
-        self._timers = timers
+        self._clock = clock
         self._chance = chance
         self._open: set[Connection] = set()
         self._free: dict[Connection, None] = {}
@@ -66,9 +66,6 @@ class Pool:
         self._free[connection] = None
         if self._sweep is None:
             self._sweep = self._clock().call_at(now + self._idle, self._close_unused)
-
-    def _clock(self) -> Timers:
-        return self._timers or asyncio.get_running_loop()
 
     def _close_unused(self) -> None:
         self._sweep, now = None, self._clock().time()

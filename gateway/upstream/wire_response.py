@@ -8,7 +8,7 @@ from gateway.exchange import RawHeaders
 from gateway.upstream.chunked_body import BadChunk, ChunkedBody
 from gateway.upstream.connection import Connection
 from gateway.upstream.response import BROKEN, LOST, STALLED, Response
-from gateway.upstream.response_head import BadHead, ResponseHead
+from gateway.upstream.response_head import BadHead, ResponseHead, whole_head
 from gateway.upstream.round_trip import Upload
 
 _WITHOUT_BODY = frozenset({204, 304})
@@ -22,15 +22,17 @@ class WireResponse(Response):
     """The response to the request that was written last on its connection; see `Response`."""
 
     __slots__ = (
-        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_paused",
+        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_opened", "_paused",
         "_pieces", "_reusable", "_upload",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, method: str) -> None:
         self._connection = connection
         self._method = method
-        self._head: ResponseHead | None = ResponseHead()
-        """None once it is complete."""
+        self._head: ResponseHead | None = None
+        """Where the head did not come in one piece."""
+        self._opened = False
+        """Whether it is here."""
         self._arrived: asyncio.Future[None] | None = None
         """Whoever waits for the head, a piece or the end."""
         self._pieces: list[bytes] = []
@@ -45,7 +47,7 @@ class WireResponse(Response):
 
     async def opened(self) -> None:
         """Wait for the head. Raises BadUpstreamResponse, KeptConnectionLost or UpstreamConnectionLost."""
-        while self._head is not None:
+        while not self._opened:
             if self._failure is not None:
                 raise self._failure
             await self._change()
@@ -56,8 +58,8 @@ class WireResponse(Response):
 
     def feed(self, data: bytes) -> None:
         """As `Reader.feed`."""
-        if self._head is not None:
-            rest = self._feed_head(self._head, data)
+        if not self._opened:
+            rest = self._feed_head(data)
             if rest is None:
                 return
             data = rest
@@ -68,26 +70,33 @@ class WireResponse(Response):
             self._feed_body(data)
         self._wake()
 
-    def _feed_head(self, head: ResponseHead, data: bytes) -> bytes | None:
+    def _feed_head(self, data: bytes) -> bytes | None:
+        """What follows the head; None where there is no whole one yet."""
         try:
-            rest = head.feed(data)
+            whole = whole_head(data) if self._head is None else None
+            if whole is not None:
+                self.status, self.headers, rest = whole
+                self._frame(old=False)
+                return rest
+            head = self._head = self._head or ResponseHead()
+            found = head.feed(data)
         except BadHead as error:
             self._fail(failures.BadUpstreamResponse(f"The upstream's answer is not valid HTTP: {error}."))
             return None
-        if rest is not None:
-            self._head = None
+        if found is not None:
             self.status, self.headers = head.status, head.headers
-            self._frame(head)
-        return rest
+            self._frame(old=head.old)
+        return found
 
-    def _frame(self, head: ResponseHead) -> None:
+    def _frame(self, *, old: bool) -> None:
         """What frames the body (RFC 9112, section 6.3); who reads the head refuses what is ambiguous."""
-        fields = dict(head.headers)
-        length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
-        self._reusable = not head.old and (b"connection" not in fields or not _closes(head.headers))
-        if self._method == "HEAD" or head.status in _WITHOUT_BODY:
+        self._opened = True
+        fields = dict(self.headers)
+        length = fields.get(b"content-length")
+        self._reusable = not old and (b"connection" not in fields or not _closes(self.headers))
+        if self._method == "HEAD" or self.status in _WITHOUT_BODY:
             self.left = 0
-        elif coding is not None:
+        elif b"transfer-encoding" in fields:
             self.left = None
             self._chunks = ChunkedBody()
         elif length is not None and length.isdigit() and len(length) <= _DIGITS:
@@ -97,7 +106,13 @@ class WireResponse(Response):
         self._complete = self.left == 0
 
     def _feed_body(self, data: bytes) -> None:
-        if self._chunks is not None:
+        left = self.left
+        if left is not None:
+            if len(data) > left:
+                data, self._reusable = data[:left], False
+            self.left = left = left - len(data)
+            self._complete = not left
+        elif self._chunks is not None:
             try:
                 data = self._chunks.feed(data)
             except BadChunk:
@@ -105,12 +120,6 @@ class WireResponse(Response):
                 return
             self._complete = self._chunks.ended
             self._reusable &= not self._chunks.surplus
-        elif self.left is not None:
-            left = self.left
-            if len(data) > left:
-                data, self._reusable = data[:left], False
-            self.left = left = left - len(data)
-            self._complete = not left
         if data:
             self._pieces.append(data)
             if len(self._pieces) > _WAITING and not self._complete:
@@ -121,13 +130,13 @@ class WireResponse(Response):
         """As `Reader.ended`."""
         if self._complete or self._failure is not None:
             return
-        if self._head is None:
+        if self._opened:
             if error is None and self.left is None and self._chunks is None:
                 self._complete = True
             else:
                 self._failure = failures.UpstreamConnectionLost(BROKEN)
         else:
-            kept = self._connection.used and not self._head.begun
+            kept = self._connection.used and self._head is None
             lost = failures.KeptConnectionLost if kept else failures.UpstreamConnectionLost
             self._failure = lost(LOST)
         self._wake()
