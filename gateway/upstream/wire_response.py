@@ -22,8 +22,8 @@ class WireResponse(Response):
     """The response to the request that was written last on its connection; see `Response`."""
 
     __slots__ = (
-        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_opened", "_paused",
-        "_pieces", "_reusable", "_upload",
+        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_opened",
+        "_paused", "_pieces", "_reusable", "_upload",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, method: str) -> None:
