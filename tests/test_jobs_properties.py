@@ -22,6 +22,7 @@ from gateway.config import Jobs
 from gateway.jobs import SpanContext, job_view
 from gateway.jobs.ledger import MAX_DEPARTED
 from gateway.jobs.model import MAX_ID, STATUSES, JobState
+from gateway.jobs.shown import Shown
 from gateway.jobs.stores import open_store
 from tests.support.job_answers import START, JobsRoom, job
 from tests.support.job_service import ENDS, NAMES, STEPS, Answer, Name, Oracle, Service, ServiceJob
@@ -172,7 +173,7 @@ def test_absurd_times_and_ids(
         if what == "created":
             room.ledger.created("import", state, span, asked)
         elif what == "seen":
-            room.ledger.seen("import", (state,), span, asked)
+            room.ledger.seen("import", Shown((state,)), span, asked)
         elif what == "left":
             room.ledger.left("import", state.id, asked)
         else:

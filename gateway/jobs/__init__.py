@@ -5,6 +5,7 @@ model      kinds, statuses, and the small records that pass between these files
 wire       a response body to job states
 record     what is known of one job, and what a further sighting may change
 ledger     every known job: counted once, bounded, cheap to read
+shown      what one body says, and the records that say the same
 observer   an exchange of the jobs routes to the ledger
 patience   how long a caller waits for its turn
 line       who has the next turn

@@ -14,6 +14,7 @@ from gateway.jobs.model import FinishedJob, JobState, LedgerSnapshot, SpanContex
 from gateway.jobs.record import JobRecord
 from gateway.jobs.roster import Key, Roster
 from gateway.jobs.shared import Shared
+from gateway.jobs.shown import Shown
 from gateway.jobs.stored import records_of, store_key, to_bytes
 from gateway.jobs.stores import Store
 from gateway.jobs.takeover import take_over
@@ -50,6 +51,7 @@ class Ledger:
         self._shared = shared
         self._jobs = Roster()
         self._last_sync: float | None = None
+        self._revision = 0  # of all that records say but when, and how often, they were seen
         now = clock()
         self._departed = Departed(now)
         self.told_before: Sequence[FinishedJob] = take_over(
@@ -60,31 +62,29 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def seen(
-        self, kind: str, states: Iterable[JobState], seen_in: SpanContext, asked: float | None = None
-    ) -> None:
-        """Jobs as an answer showed them; a job that a page does not show is not gone.
-
-        `asked`: when the request began, seconds since the epoch; None is now.
-        """
+    def seen(self, kind: str, shown: Shown, seen_in: SpanContext, asked: float | None = None) -> None:
+        """Jobs as an answer to what was `asked` then showed them; one that is not shown is not gone."""
         now = self._clock()
-        shown = []
-        for state in states:
-            self._hear(kind, state, seen_in, now if asked is None else asked, now)
-            shown.append(state.id)
+        known = []
+        for state in shown.states:
+            record = self._jobs.get((kind, state.id))
+            if record is not None and record.repeats(state, now):
+                known.append(record)
+            else:
+                self._hear(kind, state, seen_in, now if asked is None else asked, now)
+        shown.found(known, self._revision)
         if self._shared is not None:
-            self._shared.seen(kind, shown)
+            self._shared.seen(kind, [state.id for state in shown.states])
         self._last_sync = now
         self._trim(now)
 
-    def seen_again(self, kind: str, state: JobState) -> bool:
-        """Whether an answer showed a job as it is known: then it is `seen`; else `seen` is to be called."""
+    def seen_again(self, kind: str, shown: Shown) -> bool:
+        """Whether an answer repeats one that is known: then it is `seen`; else `seen` is to be called."""
         now = self._clock()
-        record = self._jobs.get((kind, state.id))
-        if record is None or not record.repeats(state, now):
+        if not shown.is_repeated(self._revision, now):
             return False
         if self._shared is not None:
-            self._shared.seen(kind, (state.id,))
+            self._shared.seen(kind, [state.id for state in shown.states])
         self._last_sync = now
         if self._jobs.next_purge <= now * NANOSECONDS:
             self._trim(now)
@@ -236,6 +236,7 @@ class Ledger:
 
     def _keep(self, record: JobRecord, told: JobRecord | None = None) -> None:
         """In the store; other gateways get it where it says more than one of them has told."""
+        self._revision += 1
         self._store.put(SPACE, store_key(record), to_bytes(record))
         if self._shared is not None and (told is None or record.adds_to(told)):
             self._shared.changed(record)
@@ -244,7 +245,5 @@ class Ledger:
         """Let purged jobs leave, then the oldest finished, then those not seen for longest."""
         for record in self._jobs.purged(now):
             self._depart(record, now)
-        if (excess := len(self._jobs) - self._max) > 0:
-            # Some more than needed, so that a full ledger is not searched for each new job.
-            for record in self._jobs.first_to_leave(excess + self._max // 100):
-                self._depart(record, now)
+        for record in self._jobs.beyond(self._max):
+            self._depart(record, now)

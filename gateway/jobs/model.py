@@ -6,7 +6,7 @@ Source: Azure Digital Twins data plane REST reference, api-version 2023-10-31, I
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -28,6 +28,9 @@ PROGRESS: Final[Mapping[str, int]] = MappingProxyType(
     {"notstarted": 0, "running": 1, "cancelling": 2, "failed": 3, "succeeded": 3, "cancelled": 3}
 )
 """How far along a status is; a job never goes to a smaller one. `unknown` has no place in the order."""
+
+Reason = Literal["too_large", "not_json", "not_a_job"]
+"""Why a body was not read."""
 
 MAX_ID = 512
 """Longest job id that is kept, in characters: ids are free-form, memory is not."""

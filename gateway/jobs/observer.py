@@ -4,29 +4,18 @@ It gets a bounded copy of the body: the answer itself is neither changed nor hel
 answer holds makes it raise.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, get_args
-
-import msgspec
 
 from gateway.exchange import Exchange, RawHeaders
 from gateway.headers import first
 from gateway.jobs.instants import NANOSECONDS
 from gateway.jobs.ledger import Ledger
-from gateway.jobs.model import JobState, SpanContext, printable
-from gateway.jobs.wire import (
-    MAX_ITEMS,
-    NOT_FOUND,
-    JobReader,
-    Reason,
-    Unreadable,
-    is_usable_id,
-    read_error_code,
-    read_job,
-    read_page,
-)
+from gateway.jobs.model import Reason, SpanContext, printable
+from gateway.jobs.shown import Shown
+from gateway.jobs.wire import NOT_FOUND, JobReader, Unreadable, is_usable_id, read_error_code
 
 MAX_SHOWN_ID = 256
 """Characters of an id in logs and spans."""
@@ -55,7 +44,7 @@ class JobObserver:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._read_job = JobReader().read
+        self._reader = JobReader()
         self.on_seen: Callable[[], None] = lambda: None
         """Called when the ledger has learned of a job's state."""
         self._unreadable: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
@@ -100,37 +89,34 @@ class JobObserver:
             fallback_id = _operation_id(headers) or _operation_id(exchange.headers)
             exchange.job_id = printable(fallback_id, MAX_SHOWN_ID) if fallback_id else None
         try:
-            state = self._read_job(kind, body, fallback_id)
+            shown = self._reader.read(kind, body, fallback_id)
         except Unreadable as error:
             self._unreadable[error.reason] += 1
             return
+        state = shown.states[0]
         if state.id != route.job_id:
             exchange.job_id = printable(state.id, MAX_SHOWN_ID)
         exchange.job_status = state.status_text
         if creation:
             self._ledger.created(kind, state, _span_of(exchange), _asked(exchange))
-        elif not self._ledger.seen_again(kind, state):
-            self._ledger.seen(kind, (state,), _span_of(exchange), _asked(exchange))
-        self.on_seen()
+            self.on_seen()
+        else:
+            self._seen(kind, exchange, shown)
 
     def _page(self, kind: str, exchange: Exchange, body: bytes) -> None:
         try:
-            items = read_page(body)
+            shown = self._reader.read_list(kind, body)
         except Unreadable as error:
             self._unreadable[error.reason] += 1
             return
-        if len(items) > MAX_ITEMS:
-            self._unreadable["too_large"] += 1
-        states = self._states(kind, items[:MAX_ITEMS])
-        self._ledger.seen(kind, states, _span_of(exchange), _asked(exchange))
-        self.on_seen()
+        for reason in shown.unreadable:
+            self._unreadable[reason] += 1
+        self._seen(kind, exchange, shown)
 
-    def _states(self, kind: str, items: list[msgspec.Raw]) -> Iterator[JobState]:
-        for item in items:
-            try:
-                yield read_job(kind, item)
-            except Unreadable as error:
-                self._unreadable[error.reason] += 1
+    def _seen(self, kind: str, exchange: Exchange, shown: Shown) -> None:
+        if not self._ledger.seen_again(kind, shown):
+            self._ledger.seen(kind, shown, _span_of(exchange), _asked(exchange))
+        self.on_seen()
 
     def _left(self, kind: str, exchange: Exchange) -> None:
         if exchange.route.job_id is not None:

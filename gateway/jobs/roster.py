@@ -101,9 +101,13 @@ class Roster:
         self.next_purge = min((purge for purge in coming if purge > now * NANOSECONDS), default=float("inf"))
         return expired
 
-    def first_to_leave(self, count: int) -> Sequence[JobRecord]:
-        """The oldest finished, then the unfinished that were not seen for longest."""
-        return heapq.nsmallest(count, self._jobs.values(), key=_leaves_first)
+    def beyond(self, most: int) -> Sequence[JobRecord]:
+        """Those that are too many: the oldest finished, then the unfinished not seen for longest."""
+        excess = len(self._jobs) - most
+        if excess <= 0:
+            return ()
+        # Some more than needed, so that a full ledger is not searched for each new job.
+        return heapq.nsmallest(excess + most // 100, self._jobs.values(), key=_leaves_first)
 
     def _oldest_age(self, kind: str, now: float) -> float:
         return max(0.0, now - min(map(_since, self._active[kind].values()), default=now))

@@ -12,6 +12,7 @@ from gateway.config import Jobs
 from gateway.jobs import JobRecord, ReadOutcome, SpanContext, Watcher, WatchRead
 from gateway.jobs.instants import NANOSECONDS
 from gateway.jobs.model import JobState
+from gateway.jobs.shown import Shown
 from tests.support.job_answers import JobsRoom
 from tests.support.virtual_time import Timers, VirtualLoop
 
@@ -180,7 +181,7 @@ class Watched:
 
     def _show(self, kind: str, job_ids: Iterable[str]) -> None:
         states = [self.service[kind, job_id].state(self.wall()) for job_id in job_ids]
-        self.room.ledger.seen(kind, states, span(0))
+        self.room.ledger.seen(kind, Shown(states), span(0))
 
 
 def span(number: int) -> SpanContext:
