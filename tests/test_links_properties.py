@@ -113,3 +113,16 @@ def test_any_bytes_pass(body: bytes, start: bytes) -> None:
     """No body makes the rewriting raise, and one that has no such member is itself."""
     new = rewrite_next_link(start + body, UPSTREAM, BASE)
     assert new == start + body or b"nextLink" in start + body
+
+
+@given(LINKS.map(lambda link: link.decode("latin-1")), st.sets(st.integers(0, 30)))
+@example("https://adt.example", {18})
+@example("https://adt.example/a?b", {19})
+@example("https://adt.example.evil/", {19})
+@example("https://adt.example/" + "a" * 300, {0, 300})
+def test_escapes_change_nothing(link: str, places: set[int]) -> None:
+    """A link leads to the same place however its characters are written: as they are, or escaped."""
+    written = [rf"\u{ord(c):04x}" if at in places else json.dumps(c)[1:-1] for at, c in enumerate(link)]
+    pages = [b'{"nextLink":"%b"}' % "".join(written).encode(), json.dumps({"nextLink": link}).encode()]
+    escaped, plain = (json.loads(rewrite_next_link(page, UPSTREAM, BASE)) for page in pages)
+    assert escaped == plain
