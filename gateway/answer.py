@@ -4,6 +4,7 @@ Bodies are read only where there is a reason to; everything else is relayed as i
 """
 
 from functools import partial
+from hashlib import sha256
 from typing import Protocol
 from urllib.parse import quote
 
@@ -16,8 +17,8 @@ from gateway.metrics import Metrics
 
 _OK = 200
 _FIRST_ERROR = 400
-_Read = tuple[RawHeaders, bodies.Body, bytes | None]
-"""Headers and body for the app, and the body as the jobs room reads it, where that is known."""
+_Read = tuple[RawHeaders, bodies.Body, bytes | None, bytes | None]
+"""Headers and body for the app; the body as the jobs room reads it, and its SHA-256, where known."""
 
 
 class UpstreamAnswer(bodies.Readable, Protocol):
@@ -52,6 +53,7 @@ class Answers:
     ) -> None:
         """`observed_body` is the largest body in bytes that is read for links and jobs."""
         self._origin = origin
+        self._next_links = links.NextLinks(origin)
         self._public_base = public_base_url.rstrip("/").encode() if public_base_url else None
         self._owns_token = owns_token
         self._cap = observed_body
@@ -71,18 +73,20 @@ class Answers:
         if not links.LINK_HEADERS.isdisjoint(fields):
             kept = links.rewrite_headers(kept, self._origin, self._base(exchange))
         body: bodies.Readable = response
-        plain = None
+        plain = digest = None
+        wanted = not response.observed and self._jobs.wants(exchange, status)
         if status >= _FIRST_ERROR:
-            kept, body, plain = await self._error(exchange, response, kept, downstream)
+            kept, body, plain, digest = await self._error(exchange, response, kept, downstream)
             fields = dict(reversed(kept))
         elif exchange.route.pages and status == _OK and exchange.method == "GET":
-            kept, body, plain = await self._page(exchange, response, kept, downstream)
+            kept, body, plain, digest = await self._page(exchange, response, kept, downstream, wanted=wanted)
             fields = dict(reversed(kept))
         length = fields.get(b"content-length")
         announced = None if length is None else int(length)
-        if not response.observed and self._jobs.wants(exchange, status):
-            coding = fields.get(b"content-encoding")
-            observe = partial(self._observe, exchange, status, kept, coding, plain)
+        if wanted and plain is not None:
+            self._jobs.observe(exchange, status, kept, plain, digest)
+        elif wanted:
+            observe = partial(self._observe, exchange, status, kept, fields.get(b"content-encoding"))
             body = bodies.Copied(body, self._cap, announced, observe)
         return kept, body, announced
 
@@ -107,26 +111,34 @@ class Answers:
         if response.status >= 500:  # noqa: PLR2004 - semantic conventions: 5xx is an error of the server span
             exchange.error_type = str(response.status)
         shown = body if normalised.body is None else bodies.Body(normalised.body)
-        return normalised.headers, shown, body.whole
+        return normalised.headers, shown, body.whole, None
 
     async def _page(
-        self, exchange: Exchange, response: UpstreamAnswer, kept: RawHeaders, downstream: Downstream
+        self,
+        exchange: Exchange,
+        response: UpstreamAnswer,
+        kept: RawHeaders,
+        downstream: Downstream,
+        *,
+        wanted: bool,
     ) -> _Read:
         body = await downstream.race(bodies.read_up_to(response, self._cap))
         if body.whole is None:
             self._metrics.body_unread("too_large")
-            return kept, body, None
+            return kept, body, None, None
         coding = headers.first(kept, b"content-encoding")
         plain = bodies.decoded(body.whole, coding, self._cap)
         if plain is None:
             self._metrics.body_unread("encoding")
-            return kept, body, None
-        rewritten = links.rewrite_next_link(plain, self._origin, self._base(exchange))
-        if rewritten != plain:
+            return kept, body, None, None
+        # The jobs room needs it to know what it has read before, so that both know a page by it.
+        digest = sha256(plain).digest() if wanted else None
+        rewritten = self._next_links.rewrite(plain, self._base(exchange), digest)
+        if rewritten is not plain:
             body = bodies.Body(rewritten)
             kept = headers.replaced(kept, b"content-encoding", None)
             kept = headers.replaced(kept, b"content-length", b"%d" % len(rewritten))
-        return kept, body, plain
+        return kept, body, plain, digest
 
     def _observe(
         self,
@@ -134,12 +146,10 @@ class Answers:
         status: int,
         kept: RawHeaders,
         coding: bytes | None,
-        plain: bytes | None,
         body: bytes | None,
     ) -> None:
-        """Show the jobs room an answer that has passed: `plain`, where that is known, else its `body`."""
-        if plain is None and body is not None:
-            plain = bodies.decoded(body, coding, self._cap)
+        """Show the jobs room an answer that has passed."""
+        plain = None if body is None else bodies.decoded(body, coding, self._cap)
         self._jobs.observe(exchange, status, kept, plain)
 
     def _name_active_job(self, exchange: Exchange) -> None:

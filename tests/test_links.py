@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.links import absolute, rewrite_headers, rewrite_next_link
+from gateway.links import _MAX_FOUND, NextLinks, absolute, rewrite_headers
+from tests.support.next_links import rewrite_next_link
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,20 @@ def test_repeated_next_link() -> None:
 def test_pages_that_stay(page: bytes) -> None:
     """No other link, no link in an item, and no body that is not JSON is touched."""
     assert rewrite_next_link(page, UPSTREAM, BASE) == page
+
+
+def test_few_pages_are_remembered() -> None:
+    """Neither many pages nor many links in one fill the memory; of a page only where its link is stays."""
+    links = NextLinks(UPSTREAM)
+    for number in range(_MAX_FOUND + 2):
+        page = b'{"nextLink":"%b/%d?token=canary"}' % (HOST, number)
+        assert links.rewrite(page, BASE, b"%d" % number) == page.replace(HOST, BASE)
+        assert 0 < len(links._found) <= _MAX_FOUND
+    before = dict(links._found)
+    many = b"{%b}" % b",".join([b'"nextLink":"%b/a"' % HOST] * 100)
+    assert links.rewrite(many, BASE, b"many") == many.replace(HOST, BASE)
+    assert links._found == before
+    assert "canary" not in repr(before)
 
 
 LINKS = st.sampled_from([HOST.decode() + "/a?b=c", "https://evil.example/a", "/a", ""]) | st.text(max_size=9)

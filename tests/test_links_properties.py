@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config.origin import Origin
-from gateway.links import LINK_HEADERS, absolute, rewrite_headers, rewrite_next_link
+from gateway.links import LINK_HEADERS, absolute, rewrite_headers
+from tests.support.next_links import rewrite_next_link
 
 UPSTREAM = Origin("https", "adt.example", 443)
 BASE = b"http://127.0.0.1:8080"

@@ -59,9 +59,17 @@ class JobObserver:
         route = exchange.route
         return route.job_kind is not None and (route.operation, status) in _WANTED
 
-    def observe(self, exchange: Exchange, status: int, headers: RawHeaders, body: bytes | None) -> None:
+    def observe(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: RawHeaders,
+        body: bytes | None,
+        digest: bytes | None = None,
+    ) -> None:
         """Read a copy of the body, decoded, of an answer that it `wants`; None for one too large to copy.
 
+        `digest` is the body's SHA-256, where that is known.
         Sets the exchange's `job_id` and `job_status` where the answer tells them.
         """
         route = exchange.route
@@ -78,7 +86,7 @@ class JobObserver:
         elif body is None:
             self._unreadable["too_large"] += 1
         elif operation == "list":
-            self._page(kind, exchange, body)
+            self._page(kind, exchange, body, digest)
         else:
             self._job(kind, exchange, headers, body)
 
@@ -103,9 +111,9 @@ class JobObserver:
         else:
             self._seen(kind, exchange, shown)
 
-    def _page(self, kind: str, exchange: Exchange, body: bytes) -> None:
+    def _page(self, kind: str, exchange: Exchange, body: bytes, digest: bytes | None) -> None:
         try:
-            shown = self._reader.read_list(kind, body)
+            shown = self._reader.read_list(kind, body, digest)
         except Unreadable as error:
             self._unreadable[error.reason] += 1
             return
