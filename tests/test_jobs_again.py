@@ -1,7 +1,6 @@
 """A poll that says what is known costs little and changes nothing that it would not have changed before."""
 
-import contextlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,12 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config import Jobs
-from gateway.jobs import FinishedJob, Ledger, SpanContext
+from gateway.jobs import FinishedJob, JobRecord, Ledger, SpanContext
 from gateway.jobs.instants import NANOSECONDS
-from gateway.jobs.model import STATUSES, UNKNOWN, JobState, Reason
+from gateway.jobs.model import STATUSES, UNKNOWN, JobState
 from gateway.jobs.shown import Shown
-from gateway.jobs.wire import MAX_ITEMS, MAX_KEPT, MAX_KEPT_BODY, JobReader, Unreadable, read_job, read_page
-from tests.support.job_answers import START, Clock
+from tests.support.job_answers import START, Clock, JobsRoom, ended, job
 from tests.support.stores import KeepingStore
 
 SPAN = SpanContext("a" * 32, "b" * 16, sampled=True)
@@ -116,98 +114,61 @@ def test_a_poll_that_repeats_goes_the_short_way(status: str) -> None:
     assert side.ledger.snapshot().last_sync == side.clock.now
 
 
-BODIES = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": st.sampled_from(["one", "two", "", 7]),
-        "status": st.sampled_from(["running", "Succeeded", "new", None]),
-        "purgeDateTime": st.sampled_from(["2027-01-01T00:00:00Z", "never"]),
-    },
-).map(lambda fields: json.dumps(fields).encode())
+def test_a_page_that_repeats_is_counted_each_time() -> None:
+    """Each time its jobs were seen now, its odd items are counted, and who follows jobs is told."""
+    room, told = JobsRoom(), list[float | None]()
+    room.observer.on_seen = lambda: told.append(room.ledger.snapshot().last_sync)
+    for number in range(1, 5):
+        room.clock.tick()
+        room.page(job("a"), None, ended("b", 1))
+        assert [(room.known(name).sightings, room.known(name).last_seen) for name in ("a", "b")] == [
+            (number, room.clock.now)
+        ] * 2
+        assert room.observer.unreadable["not_a_job"] == number
+        assert told[-1] == room.clock.now
+    assert (len(told), len(room.finished)) == (4, 1)
 
 
-PAGES = st.lists(BODIES | st.sampled_from([b"0", b"null", b"[]", b'{"id":"\\ud800"}']), max_size=4).map(
-    lambda items: b'{"value":[%b]}' % b",".join(items)
-) | st.sampled_from([b"", b"{}", b'{"id":"one","value":[]}', b'{"id":"one","value":[{"id":"two"}]}'])
+def test_a_page_from_before_takes_nothing_back() -> None:
+    """A page that comes again once a job of it has ended, or left, changes nothing of that job."""
+    room = JobsRoom()
+    for _ in range(3):
+        room.page(job("a"), job("b"))
+    room.answer("get", ended("a", 1))
+    room.clock.tick()
+    room.delete("b")
+    room.clock.tick()
+    for _ in range(3):
+        room.page(job("a"), job("b"), asked=START)
+    assert room.known("a").status == "succeeded"
+    assert room.ledger.get("import", "b") is None
+    assert len(room.finished) == 1
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["import", "deletion"]),
-            BODIES | st.sampled_from([b"", b"[]", b"{"]),
-            st.sampled_from([None, "one", "x" * 600]),
-        ),
-        max_size=30,
-    )
-)
-def test_what_was_read_before_is_read_the_same(reads: list[tuple[str, bytes, str | None]]) -> None:
-    """A body says the same the second time, for each kind and each id of the path, and fails the same."""
-    reader = JobReader()
-    for kind, body, path_id in reads * 2:
-        told: list[object] = []
-        for way in (lambda *read: reader.read(*read).states[0], read_job):
-            try:
-                told.append(way(kind, body, path_id))
-            except Unreadable as error:
-                told.append(error.reason)
-        assert told[0] == told[1]
+@dataclass
+class Others:
+    """What the other gateways of a fleet hear."""
+
+    heard: list[list[str]] = field(default_factory=list)
+
+    def changed(self, record: JobRecord) -> None:
+        """Not asked here."""
+
+    def seen(self, kind: str, job_ids: Sequence[str]) -> None:
+        """Jobs of one kind, each time an answer showed them."""
+        assert kind == "import"
+        self.heard.append(list(job_ids))
+
+    def ended(self, job: FinishedJob, *, heard: bool) -> None:
+        """Not asked here."""
 
 
-@given(st.lists(st.tuples(st.sampled_from(["import", "deletion"]), PAGES), max_size=30))
-def test_a_page_that_was_read_before_is_read_the_same(reads: list[tuple[str, bytes]]) -> None:
-    """A page shows the same jobs the second time, and as many items that show none."""
-    reader = JobReader()
-    for kind, body in reads * 2:
-        with contextlib.suppress(Unreadable):
-            reader.read(kind, body, "one")
-        told: list[object] = []
-        for way in (reader.read_list, each_read):
-            try:
-                shown = way(kind, body)
-                told.append((shown.states, shown.unreadable))
-            except Unreadable as error:
-                told.append(error.reason)
-        assert told[0] == told[1]
-
-
-def each_read(kind: str, body: bytes) -> Shown:
-    """Each item of a page, read by itself."""
-    states, odd = [], list[Reason]()
-    for item in read_page(body):
-        try:
-            states.append(read_job(kind, item))
-        except Unreadable as error:
-            odd.append(error.reason)
-    return Shown(states, odd)
-
-
-def test_few_bodies_are_kept_and_none_of_their_secrets() -> None:
-    """Neither many bodies nor large ones fill the memory; of a body only what it says of the job stays."""
-    reader = JobReader()
-    for number in range(MAX_KEPT + 2):
-        body = b'{"id":"%d","status":"running","inputBlobUri":"https://x/?sig=canary"}' % number
-        assert reader.read("import", body).states[0].id == str(number)
-        assert kept(reader) <= MAX_KEPT
-    assert "canary" not in repr([(key, shown.states) for key, shown in reader._said.items()])
-    before = dict(reader._said)
-    reader.read("import", b'{"id":"large"}' + b" " * MAX_KEPT_BODY)
-    reader.read("import", b'{"id":"far"}', "x" * 1_000)
-    assert reader._said == before
-
-
-def test_few_pages_are_kept() -> None:
-    """Pages are kept by the jobs and odd items they have, beside single jobs, and one more makes room."""
-    reader = JobReader()
-    item = b'{"id":"a"}'
-    for number in range(MAX_KEPT // MAX_ITEMS + 3):
-        for items in ([item] * MAX_ITEMS, [b"0"] * MAX_ITEMS, []):
-            body = b'{"value":[%b]%b}' % (b",".join(items), b" " * number)
-            assert len(reader.read_list("import", body).states) == items.count(item)
-            assert len(reader._said) > 0
-            assert kept(reader) <= MAX_KEPT
-
-
-def kept(reader: JobReader) -> int:
-    """Bodies, jobs and odd items that the reader keeps."""
-    return sum(1 + len(shown.states) + len(shown.unreadable) for shown in reader._said.values())
+def test_other_gateways_hear_of_each_sighting() -> None:
+    """Whoever follows jobs for the fleet knows each time that they were read."""
+    others = Others()
+    ledger = Ledger(Jobs(), clock=Clock(), on_finished=lambda _: None, store=KeepingStore(), shared=others)
+    shown = Shown([RUNNING, OTHER])
+    for number in range(1, 5):
+        if not ledger.seen_again("import", shown):
+            ledger.seen("import", shown, SPAN)
+        assert others.heard == [["one", "two"]] * number
