@@ -35,6 +35,7 @@ STEPS = st.one_of(
 )
 RUNNING = JobState(id="one", status="running", created=1, purge=int((START + 5) * NANOSECONDS))
 ENDED = JobState(id="one", status="succeeded", created=1)
+PURGED = JobState(id="one", status="succeeded", created=1, purge=int((START + 5) * NANOSECONDS))
 OTHER = JobState(id="two", status="running", created=1)
 
 
@@ -70,9 +71,11 @@ class Side:
 @example([("seen", [RUNNING]), ("again", 0), ("again", 0), ("clock", 10.0), ("again", 0), ("again", 0)])
 @example([("seen", [RUNNING]), ("again", 0), ("left", "one"), ("again", 0)])
 @example([("seen", [RUNNING]), ("clock", 10.0), ("again", 0), ("clock", -30.0), ("again", 0), ("again", 0)])
-@example([("seen", [RUNNING]), ("again", 0), ("seen", [ENDED]), ("again", 0), ("again", 1), ("again", 1)])
-@example([("seen", [RUNNING, OTHER]), ("again", 0), ("again", 0), ("seen", [ENDED]), ("again", 0)])
-@example([("seen", [RUNNING, RUNNING]), ("again", 0), ("again", 0)])
+@example([("seen", [RUNNING]), ("again", 1), ("clock", 5.0), ("again", 1)])
+@example([("seen", [RUNNING]), ("again", 1), ("seen", [ENDED]), ("clock", 1.0), ("again", 1)])
+@example([("seen", [RUNNING, OTHER]), ("again", 1), ("again", 1), ("left", "two"), ("again", 1)])
+@example([("seen", [RUNNING, RUNNING]), ("again", 1), ("again", 1)])
+@example([("seen", [OTHER]), ("seen", [PURGED]), ("again", 1), ("again", 1), ("clock", 10.0), ("again", 1)])
 def test_the_short_way_leaves_what_the_long_way_leaves(steps: list[tuple[str, object]]) -> None:
     """Whatever answers come, jobs leave and clocks do: both ways end in the same records, told the same."""
     clock = Clock()
