@@ -32,6 +32,9 @@ class UpstreamAnswer(bodies.Readable, Protocol):
     def headers(self) -> RawHeaders:
         """Its headers, names in lower case."""
 
+    def whole(self) -> bytes | None:
+        """All of its body, where that is here already; it is read by that."""
+
     @property
     def observed(self) -> bool:
         """Whether the ledger has been told of it already."""
@@ -81,6 +84,10 @@ class Answers:
         elif exchange.route.pages and status == _OK and exchange.method == "GET":
             kept, body, plain, digest = await self._page(exchange, response, kept, downstream, wanted=wanted)
             fields = dict(reversed(kept))
+        elif (whole := response.whole()) is not None:
+            body = bodies.Body(whole)
+            if wanted and len(whole) <= self._cap:
+                plain = bodies.decoded(whole, fields.get(b"content-encoding"), self._cap)
         length = fields.get(b"content-length")
         announced = None if length is None else int(length)
         if wanted and plain is not None:

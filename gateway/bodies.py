@@ -34,6 +34,13 @@ class Body:
         """The body, where it was read to its end; else None."""
         return self.start if self.rest is None else None
 
+    def take(self) -> bytes | None:
+        """The body, where it was read to its end and nobody has taken it."""
+        if self.rest is not None or self._start_given:
+            return None
+        self._start_given = True
+        return self.start
+
     async def read(self) -> bytes | None:
         """The next piece: what was read already, if anything, then the rest as it comes; None at the end."""
         if not self._start_given:

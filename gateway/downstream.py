@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gateway import failures
 from gateway.arrival import CONNECTION, REFUSAL, Connection, Message, Receive, Scope, Send
-from gateway.bodies import Body, Readable
+from gateway.bodies import Body, Readable, read_up_to
 from gateway.config import Limits
 from gateway.cycle import NO_BODY_STATUS, SENT
 from gateway.deadline import rest_of, within
@@ -155,20 +155,13 @@ class Downstream:
             headers, body, announced = await self._framed(status, headers, body, announced)
         message: Message = {"type": "http.response.start", "status": status, "headers": headers}
         more = True
+        whole = body.take() if isinstance(body, Body) else None
         while more:
             if exchange.client_left and self._gives_up():
                 raise failures.ClientLeft
-            steps = body.read().__await__()
-            try:
-                waiting = steps.send(None)
-            except StopIteration as done:
-                piece = done.value
-            except Exception:
-                await self._begin(message)
-                raise
-            else:
-                piece = await self._arrival(message, steps, waiting)
-                message = {"type": "http.response.body"}
+            piece, whole = whole, None
+            if piece is None:
+                piece, message = await self._piece(body, message)
             if piece is None:
                 piece, more = b"", False
             elif unsaid:
@@ -193,10 +186,26 @@ class Downstream:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         elif announced is None and self._exchange.http_version == "1.0" and self._exchange.method != "HEAD":
             # The server would use chunks, which HTTP/1.0 does not know.
-            whole = await self.race(self._collected(body))
-            announced, body = len(whole), Body(whole)
+            read = await self.race(read_up_to(body, self._limits.observed_body))
+            if read.whole is None:
+                raise failures.BadUpstreamResponse(
+                    "The response has no length and is too large for HTTP/1.0 (limits.observed_body)."
+                )
+            body, announced = read, len(read.whole)
             headers = [*headers, (b"content-length", b"%d" % announced)]
         return headers, body, announced
+
+    async def _piece(self, body: Readable, message: Message) -> tuple[Piece, Message]:
+        """The next piece, and the message that it goes with: the head's, unless that could not wait."""
+        steps = body.read().__await__()
+        try:
+            waiting = steps.send(None)
+        except StopIteration as done:
+            return done.value, message
+        except Exception:
+            await self._begin(message)
+            raise
+        return await self._arrival(message, steps, waiting), {"type": "http.response.body"}
 
     async def _arrival(self, head: Message, steps: Generator[Any, Any, Piece], waiting: Any) -> Piece:
         """The piece that `steps` wait for; the head goes before it."""
@@ -212,17 +221,6 @@ class Downstream:
             if sending is not SENT:
                 await self._taken(sending)
             self.response_started = True
-
-    async def _collected(self, body: Readable) -> bytes:
-        """The body for an HTTP/1.0 client, which knows no chunks: the server cannot stream it to one."""
-        whole = bytearray()
-        while (piece := await body.read()) is not None:
-            whole += piece
-            if len(whole) > self._limits.observed_body:
-                raise failures.BadUpstreamResponse(
-                    "The response has no length and is too large for HTTP/1.0 (limits.observed_body)."
-                )
-        return bytes(whole)
 
     async def _taken(self, sending: Awaitable[None]) -> None:
         """Wait until the app has taken what is sent."""

@@ -51,6 +51,10 @@ class RoundTrip:
     observed = False
     """The ledger has not been told of the answer yet."""
 
+    def whole(self) -> bytes | None:
+        """All of the response's body, where it is here already; it is read by that."""
+        return None if self.response is None else self.response.whole()
+
     async def read(self) -> bytes | None:
         """The next piece of the response's body; the time counts as the upstream's."""
         response = self.response

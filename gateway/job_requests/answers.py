@@ -28,6 +28,13 @@ class AnswerAtHand:
         """An upstream's answer with the headers one caller gets."""
         return cls(exchange, answer.status, headers, answer.body, observed=True, rest=answer.rest)
 
+    def whole(self) -> bytes | None:
+        """The body, where nothing follows it; it is read by that."""
+        if self.rest is not None:
+            return None
+        body, self.body = self.body, b""
+        return body
+
     async def read(self) -> bytes | None:
         """The body, then what follows it, then None."""
         if self.body:

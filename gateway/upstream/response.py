@@ -40,6 +40,10 @@ class Response(ABC):
         """
         return self.piece if self.is_at_hand() else await self.arrival()
 
+    def whole(self) -> bytes | None:
+        """All of the body, where it is here already, which reads it; None where it has to be waited for."""
+        return None
+
     @abstractmethod
     def is_at_hand(self) -> bool:
         """Whether the next piece, or the end, is here and in `piece`; else `arrival` is to be awaited.
@@ -58,14 +62,16 @@ class Response(ABC):
         if not held:
             return
         try:
-            await self.finish()
+            closing = self.finish()
+            if closing is not None:
+                await closing
         finally:
             for slots in held:
                 slots.give_back()
 
     @abstractmethod
-    def finish(self) -> Awaitable[None]:
-        """Close, as the engine does; the slots stay held."""
+    def finish(self) -> Awaitable[None] | None:
+        """Close, as the engine does, which may be done at once; the slots stay held."""
 
     @abstractmethod
     def discard(self) -> Awaitable[None]:

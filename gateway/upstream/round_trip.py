@@ -171,7 +171,9 @@ async def _refuse(response: Response, problem: str | None) -> NoReturn:
     """Close, and say what is wrong: by default, that the status is none that can be relayed."""
     certain = headers.response_problem(response.headers, limited=False) is None
     if certain and response.status in _STATUSES_WITH_AN_END:
-        await response.finish()
+        closing = response.finish()
+        if closing is not None:
+            await closing
     else:
         await response.discard()
     raise failures.BadUpstreamResponse(

@@ -1,6 +1,7 @@
 """A response as the asyncio engine reads it: its head checked, its body piece by piece."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from gateway import failures
 from gateway.deadline import Alarm
@@ -151,6 +152,12 @@ class WireResponse(Response):
         if arrived is not None and not arrived.done():
             arrived.set_result(None)
 
+    def whole(self) -> bytes | None:
+        """As `Response.whole`."""
+        if not self._complete or len(self._pieces) > 1:
+            return None
+        return self._pieces.pop() if self._pieces else b""
+
     def is_at_hand(self) -> bool:
         """As `Response.is_at_hand`."""
         if self._pieces:
@@ -176,19 +183,16 @@ class WireResponse(Response):
             raise failures.UpstreamTimeout(STALLED) from None
         return self.piece
 
-    async def finish(self) -> None:
+    def finish(self) -> Awaitable[None] | None:
         """As `Response.finish`: the connection is kept where nothing of this exchange is to come."""
         connection, upload = self._connection, self._upload
-        if (
-            not (self._complete and self._reusable)
-            or connection.closed
-            or not (upload is None or upload.done())
-        ):
-            await self.discard()
-            return
+        sent = upload is None or upload.done()
+        if not (self._complete and self._reusable and sent) or connection.closed:
+            return self.discard()
         if self._paused:
             connection.transport.resume_reading()
         connection.free()
+        return None
 
     async def discard(self) -> None:
         """As `Response.discard`."""
