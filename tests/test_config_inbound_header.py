@@ -17,6 +17,10 @@ NO_FIELDS = {
     "j", "job", "jobs", "list", "none", "null", "p", "same-origin", "true", "upstream", "x-gzip", "z",
 }  # fmt: skip
 """Words in the source that are no names of fields."""
+OF_ANSWERS = {
+    "api-supported-versions", "server", "strict-transport-security", "vary", "x-content-type-options",
+}  # fmt: skip
+"""Fields that only answers have."""
 
 
 def words() -> Iterator[str]:
@@ -32,7 +36,7 @@ def words() -> Iterator[str]:
         )
 
 
-FIELDS = sorted(set(words()) - NO_FIELDS)
+FIELDS = sorted(set(words()) - NO_FIELDS - OF_ANSWERS)
 FAMILIES = [
     "accept-x", "access-control-x", "content-x", "if-x", "proxy-x", "sec-x", "x-b3-x", "x-datadog-x",
     "x-forwarded-x", "x-ms-x",
@@ -42,7 +46,7 @@ FAMILIES = [
 def test_the_source_names_fields() -> None:
     """What is looked for is found, and every word that is left out is still there."""
     assert {"host", "origin", "user-agent", "tracestate", "x-ms-client-request-id"} <= set(FIELDS)
-    assert set(words()) >= NO_FIELDS
+    assert set(words()) >= NO_FIELDS | OF_ANSWERS
 
 
 @pytest.mark.parametrize("header", [*FIELDS, *FAMILIES, "Cookie", "USER-AGENT", "forwarded", "referer"])
