@@ -1,6 +1,7 @@
 """What was sent is decided on evidence, every engine: behind proxies, within TLS, on each chain of causes."""
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -219,3 +220,31 @@ def test_error_without_details_may_have_been_sent() -> None:
     """An exception that tells no causes is no evidence."""
     with pytest.raises(failures.UpstreamConnectionLost):
         fail(PyreqwestError("client error (Connect)"))
+
+
+@every_engine
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_end_that_tls_does_not_tell_of(
+    engine: str, tmp_path: Path, authority: trustme.CA, *, told: bool
+) -> None:
+    """A body that lasts to the end of its connection is whole only with TLS's own end (RFC 9112, 9.8)."""
+
+    async def until_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it?")
+        await writer.drain()
+        if told:
+            writer.close()
+            await writer.wait_closed()
+        else:
+            writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        await reader.read()
+
+    async with listening(until_the_end, _server_side(authority)) as port:
+        way = {"ca_file": tmp_path / "ca.pem"}
+        async with opened(engine, f"https://127.0.0.1:{port}", **way) as room:
+            if told:
+                assert (await fetch(room))[2] == b"all of it?"
+            else:
+                with pytest.raises(failures.UpstreamConnectionLost):
+                    await fetch(room)

@@ -16,6 +16,7 @@
 | `wire_response.py`, `chunked_body.py` | a response as it reads it |
 | `httpx_engine.py` | the pure Python engine |
 | `httpx_wire.py` | what its connections are read through |
+| `closure.py` | whether an end of TLS is one |
 | `response_head.py` | a response's head, judged as it comes |
 | `open.py` | settings to a ready upstream |
 """

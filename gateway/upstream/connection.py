@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from gateway.upstream.closure import is_proper
 from gateway.upstream.round_trip import Upload
 
 
@@ -12,8 +13,8 @@ class Reader(Protocol):
     def feed(self, data: bytes) -> None:
         """The next bytes have come."""
 
-    def ended(self, error: Exception | None) -> None:
-        """No more bytes will come; an `error` says that the connection did not end properly."""
+    def ended(self, *, properly: bool) -> None:
+        """No more bytes will come; `properly` says that the upstream has told so."""
 
 
 class Owner(Protocol):
@@ -62,15 +63,15 @@ class Connection(asyncio.Protocol):
         """As `asyncio.Protocol`; the transport closes itself."""
         self.closed = True
         if self.reader is not None:
-            self.reader.ended(None)
+            self.reader.ended(properly=is_proper(self.transport.get_extra_info("ssl_object")))
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """As `asyncio.Protocol`."""
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the base class's
+        """As `asyncio.Protocol`: without an end before it was cut."""
         self.closed = True
         self.resume_writing()
         self._owner.forget(self)
         if self.reader is not None:
-            self.reader.ended(error)
+            self.reader.ended(properly=False)
 
     def pause_writing(self) -> None:
         """As `asyncio.Protocol`."""

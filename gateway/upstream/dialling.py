@@ -64,7 +64,7 @@ class Dialler:
                     await self._through(self._proxy, connection, tls)
                 else:
                     await _reach(self._proxy or self._origin, connection, tls)
-        except (OSError, RuntimeError, EOFError, asyncio.LimitOverrunError, BadHead) as error:
+        except (OSError, RuntimeError, EOFError, UnicodeError, asyncio.LimitOverrunError, BadHead) as error:
             raise failures.UpstreamUnreachable(
                 "The upstream cannot be reached.", inner=_cause(error), retry_after=1
             ) from error
@@ -122,7 +122,7 @@ async def _reach(peer: Peer, protocol: asyncio.BaseProtocol, tls: ssl.SSLContext
 def _cause(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "ConnectTimeout"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # a label that is too long is no OSError
         return "NameResolution"
     if isinstance(error, ssl.SSLError):
         return "Tls"

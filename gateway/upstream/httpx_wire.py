@@ -11,6 +11,7 @@ from typing import Any
 
 import httpcore
 
+from gateway.upstream.closure import is_proper
 from gateway.upstream.response_head import BadHead, JudgedHead
 
 _PIECE = 16_384
@@ -64,7 +65,10 @@ class _Watched(httpcore.AsyncNetworkStream):
 
     async def _next(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._head.complete:
-            return await self._stream.read(max_bytes, timeout)
+            data = await self._stream.read(max_bytes, timeout)
+            if not data and not is_proper(self._stream.get_extra_info("ssl_object")):
+                raise httpcore.ReadError("TLS has not told of the end")
+            return data
         data = await self._stream.read(min(max_bytes, _PIECE), timeout)
         try:
             self._head.feed(data)

@@ -127,12 +127,12 @@ class WireResponse(Response):
                 self._paused = True
                 self._connection.transport.pause_reading()
 
-    def ended(self, error: Exception | None) -> None:
+    def ended(self, *, properly: bool) -> None:
         """As `Reader.ended`."""
         if self._complete or self._failure is not None:
             return
         if self._opened:
-            if error is None and self.left is None and self._chunks is None:
+            if properly and self.left is None and self._chunks is None:
                 self._complete = True
             else:
                 self._failure = failures.UpstreamConnectionLost(BROKEN)
