@@ -178,3 +178,12 @@ def test_any_body_is_judged(body: bytes, coding: bytes | None) -> None:
     """No bytes make decoding raise."""
     plain = decoded(body, coding, CAP)
     assert plain is None or len(plain) <= max(CAP, len(body))
+
+
+async def test_a_whole_body_is_taken_once() -> None:
+    """Taken or read, a body is given once; one with a rest cannot be taken."""
+    taken, begun = Body(b"all"), Body(b"all")
+    assert (taken.take(), taken.take(), await taken.read()) == (b"all", None, None)
+    assert (await begun.read(), begun.take(), await begun.read()) == (b"all", None, None)
+    partly = Body(b"some", Body(b"more"))
+    assert (partly.take(), await partly.read(), await partly.read()) == (None, b"some", b"more")

@@ -230,3 +230,22 @@ async def test_trailers_are_no_part_of_the_body(engine: str) -> None:
         for _ in range(2):
             response = await room.round_trip(outbound())
             assert await read_all(response) == b"abc"
+
+
+async def test_a_body_that_came_with_its_head_is_whole() -> None:
+    """All of it at once where it is here, and nothing where some is still to come: that is read as ever."""
+    more = asyncio.Event()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+    async with fault_upstream() as upstream, opened("asyncio", upstream.origin) as room:
+        upstream.on("/whole", faults.raw(head + b"whole!"))
+        upstream.on("/none", faults.raw(b"HTTP/1.1 204 None\r\n\r\n"))
+        upstream.on("/part", faults.first(head + b"who", faults.gated(more, faults.raw(b"le!"))))
+        for path, said in ((b"/whole", b"whole!"), (b"/none", b"")):
+            response = await room.round_trip(outbound(path))
+            assert (response.whole(), await response.read()) == (said, None)
+            await response.aclose()
+        response = await room.round_trip(outbound(b"/part"))
+        assert response.whole() is None
+        more.set()
+        assert await read_all(response) == b"whole!"
+        assert upstream.connections == 1
