@@ -6,9 +6,9 @@ given; heads are judged before anything of them is believed; a connection is use
 the last exchange is to come. A request that is given up takes its connection with it at once.
 """
 
-from collections.abc import Sequence
+import re
 
-from gateway import failures, headers
+from gateway import failures
 from gateway.upstream.connection import Connection
 from gateway.upstream.dialling import Dialler
 from gateway.upstream.pool import Pool
@@ -17,7 +17,14 @@ from gateway.upstream.round_trip import Outbound, check_target
 from gateway.upstream.wire_response import WireResponse
 
 _ANTICIPATE_A_BODY = frozenset({"POST", "PUT", "PATCH"})
-_Lines = Sequence[tuple[bytes, bytes]]
+_LARGE = 65_536
+"""Bytes of a body that a connection takes without the upstream having read any."""
+_NOT_FORWARDED = "The request has a header that cannot be forwarded."
+_FIRST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.1\r\n").match
+_FRAMED = re.compile(rb"content-length|transfer-encoding").search
+_LENGTH = re.compile(rb"[0-9]{1,19}").fullmatch
+_Lines = tuple[tuple[bytes, bytes], ...]
+_NOTHING: _Lines = ()
 
 
 class AsyncioEngine:
@@ -32,17 +39,19 @@ class AsyncioEngine:
         self._dialler = dialler
         self._pool = pool
         self._prefix = prefix
-        self._for_proxy = [(b"proxy-authorization", proxy_credentials)] if proxy_credentials else []
+        self._for_proxy: _Lines = (
+            ((b"proxy-authorization", proxy_credentials),) if proxy_credentials else _NOTHING
+        )
 
     async def send(self, request: Outbound) -> Response:
         """As `Engine.send`."""
         body = request.body
-        length, framing = (None, ()) if body is None and request.method == "GET" else _framing(request)
-        head = self._head(request, framing)
+        head, length = self._head(request)
         connection = self._pool.take()
         if connection is None:
             connection = await self._dial()
-        response = WireResponse(connection, request.method)
+        large = body is not None and (not isinstance(body, bytes) or len(body) > _LARGE)
+        response = WireResponse(connection, request.method, large=large)
         connection.reader = response
         try:
             if body is None or isinstance(body, bytes):
@@ -59,36 +68,39 @@ class AsyncioEngine:
     async def _dial(self) -> Connection:
         connection = self._pool.new()
         await self._dialler.connect(connection)
-        if connection.closed:
-            raise failures.UpstreamUnreachable(
-                "The upstream has closed the connection before anything was sent.", retry_after=1
-            )
         self._pool.opened(connection)
+        if connection.closed:
+            self._pool.forget(connection)
+            raise failures.UpstreamUnreachable(
+                "The connection was closed before anything was sent.", retry_after=1
+            )
         return connection
 
-    def _head(self, request: Outbound, framing: _Lines) -> bytes:
-        """The head as it goes out. Raises RequestInvalid where that would be read as something else."""
-        target = request.target
+    def _head(self, request: Outbound) -> tuple[bytes, int | None]:
+        """The head as it goes out, and the body's length, where that is known.
+
+        Raises RequestInvalid where it would be read as something else.
+        """
+        target, lines = request.target, request.headers
         check_target(target)
-        lines = request.headers
-        if framing or self._for_proxy:
-            lines = [*lines, *framing, *self._for_proxy]
-        ends = len(lines) + 2
-        credential = b""
-        if request.authorization is not None:
-            credential = b"\r\nauthorization: " + request.authorization.encode("ascii")
-            ends += 1
-        head = b"%b %b%b HTTP/1.1\r\n%b%b\r\n\r\n" % (
-            request.method.encode("ascii"),
-            self._prefix,
-            target,
-            b"\r\n".join(map(b": ".join, lines)),
-            credential,
-        )
-        # Whatever stood in a header or the target, no line has become two.
-        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in target:
-            raise failures.RequestInvalid("The request has a header that cannot be forwarded.")
-        return head
+        fields = b"\r\n".join(map(b": ".join, lines))
+        plain = request.body is None and request.method == "GET"
+        length, added = (0, _NOTHING) if plain and not _FRAMED(fields) else _framing(request)
+        added = (*added, *self._for_proxy) if self._for_proxy else added
+        try:
+            if request.authorization is not None:
+                added = (*added, (b"authorization", request.authorization.encode("ascii")))
+            method = request.method.encode("ascii")
+        except UnicodeError:
+            raise failures.RequestInvalid(_NOT_FORWARDED) from None
+        if added:
+            fields = b"\r\n".join((fields, *map(b": ".join, added)))
+        head = b"%b %b%b HTTP/1.1\r\n%b\r\n\r\n" % (method, self._prefix, target, fields)
+        ends = len(lines) + len(added) + 2
+        # Whatever stood in a header or the first line, no line has become two, and the first has three parts.
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or not _FIRST(head):
+            raise failures.RequestInvalid(_NOT_FORWARDED)
+        return head, length
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -102,13 +114,15 @@ def _framing(request: Outbound) -> tuple[int | None, _Lines]:
     """
     body = request.body
     known = len(body) if isinstance(body, bytes) else 0 if body is None else None
-    said = headers.first(request.headers, b"content-length")
-    if said is not None:
-        if not said.isdigit() or known not in {None, int(said)}:
+    said = [value for name, value in request.headers if name == b"content-length"]
+    if said:
+        if len(said) > 1 or not _LENGTH(said[0]) or known not in {None, int(said[0])}:
             raise failures.RequestInvalid("The request has a body of another length than it says.")
-        return int(said), ()
+        return int(said[0]), _NOTHING
+    if any(name == b"transfer-encoding" for name, _ in request.headers):
+        raise failures.RequestInvalid(_NOT_FORWARDED)
     if known is None:
         return None, ((b"transfer-encoding", b"chunked"),)
     if body is None and request.method not in _ANTICIPATE_A_BODY:
-        return 0, ()
+        return 0, _NOTHING
     return known, ((b"content-length", b"%d" % known),)

@@ -73,6 +73,11 @@ class Connection(asyncio.Protocol):
         if self.reader is not None:
             self.reader.ended(properly=False)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it stands, and nothing waits to be written."""
+        return not self.closed and self._room is None and not self.transport.get_write_buffer_size()
+
     def pause_writing(self) -> None:
         """As `asyncio.Protocol`."""
         self._room = asyncio.get_running_loop().create_future()
@@ -102,6 +107,8 @@ class Connection(asyncio.Protocol):
                 write(piece)
             if self._room is not None:
                 await self._room
+        if self.closed:
+            return
         if left is None:
             write(b"0\r\n\r\n")
         elif left:

@@ -37,6 +37,7 @@ class Pool:
         self._free: dict[Connection, None] = {}
         """In the order in which they became free."""
         self._sweep: Any = None
+        self._is_closed = False
         self._gone: asyncio.Future[None] | None = None
         """Done once none is open any more."""
 
@@ -46,8 +47,10 @@ class Pool:
         return Connection(self._clock().time() + age, self)
 
     def opened(self, connection: Connection) -> None:
-        """Keep sight of it to its end."""
+        """Keep sight of it to its end; after the pool's own end there is none."""
         self._open.add(connection)
+        if self._is_closed:
+            connection.abort()
 
     def take(self) -> Connection | None:
         """A free connection, the newest; None where there is none that may be used."""
@@ -87,6 +90,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every connection: politely, and at once what has not heard of it in time."""
+        self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
         free, self._free = self._free, {}

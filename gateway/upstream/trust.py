@@ -28,6 +28,9 @@ class Trust:
                 self._context = await asyncio.to_thread(self._build)
             except (OSError, ValueError) as error:  # such as a CA file that is just being replaced
                 _log.warning("upstream CAs not renewed", extra={"reason": str(error)})
+            except asyncio.CancelledError:
+                self._until = now
+                raise
         elif self._until is None:
             self._until = now + self._age
         return self._context

@@ -12,6 +12,7 @@ from gateway.upstream.response import BROKEN, LOST, STALLED, Response
 from gateway.upstream.response_head import BadHead, ResponseHead, whole_head
 from gateway.upstream.round_trip import Upload
 
+_FIRST_ERROR = 400
 _WITHOUT_BODY = frozenset({204, 304})
 _DIGITS = 19
 """Of the largest Content-Length; a longer one is refused with the head."""
@@ -23,13 +24,17 @@ class WireResponse(Response):
     """The response to the request that was written last on its connection; see `Response`."""
 
     __slots__ = (
-        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_method", "_opened",
-        "_paused", "_pieces", "_reusable", "_upload",
+        "_arrived", "_chunks", "_complete", "_connection", "_failure", "_head", "_large", "_method",
+        "_opened", "_paused", "_pieces", "_reusable", "_sent", "_upload",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, method: str) -> None:
+    def __init__(self, connection: Connection, method: str, *, large: bool = False) -> None:
+        """`large`: whether the request's body may still be on its way when an answer comes."""
         self._connection = connection
         self._method = method
+        self._large = large
+        self._sent = True
+        """Whether all of the request was written."""
         self._head: ResponseHead | None = None
         """Where the head did not come in one piece."""
         self._opened = False
@@ -95,8 +100,14 @@ class WireResponse(Response):
         fields = dict(self.headers)
         length = fields.get(b"content-length")
         self._reusable = not old and (b"connection" not in fields or not _closes(self.headers))
+        if self._large and self.status >= _FIRST_ERROR:
+            # Whoever answers without having read all may never read the rest.
+            self._reusable = False
         if self._method == "HEAD" or self.status in _WITHOUT_BODY:
             self.left = 0
+            # A body that should not be there would be the next request's answer, if it comes late.
+            self._reusable &= self._method != "HEAD" and length in {None, b"0"}
+            self._reusable &= b"transfer-encoding" not in fields
         elif b"transfer-encoding" in fields:
             self.left = None
             self._chunks = ChunkedBody()
@@ -143,7 +154,7 @@ class WireResponse(Response):
         self._wake()
 
     def _fail(self, failure: failures.GatewayError) -> None:
-        self._failure = failure
+        self._failure = self._failure or failure
         self._connection.abort()
         self._wake()
 
@@ -185,9 +196,8 @@ class WireResponse(Response):
 
     def finish(self) -> Awaitable[None] | None:
         """As `Response.finish`: the connection is kept where nothing of this exchange is to come."""
-        connection, upload = self._connection, self._upload
-        sent = upload is None or upload.done()
-        if not (self._complete and self._reusable and sent) or connection.closed:
+        connection = self._connection
+        if not (self._complete and self._reusable and self._sent and connection.is_free):
             return self.discard()
         if self._paused:
             connection.transport.resume_reading()
@@ -204,11 +214,15 @@ class WireResponse(Response):
 
     def send_body(self, upload: Upload, length: int | None) -> None:
         """Write the request's body as it comes, behind its head; it goes on until the response is closed."""
+        self._sent = False
         self._upload = asyncio.ensure_future(self._connection.upload(upload, length))
         self._upload.add_done_callback(self._uploaded)
 
     def _uploaded(self, upload: "asyncio.Future[None]") -> None:
-        if not upload.cancelled() and upload.exception() is not None:
+        if upload.cancelled():
+            return
+        self._sent = upload.exception() is None
+        if not self._sent and self._connection.reader is self:
             # Whoever gave the body knows what is wrong with it.
             self._fail(failures.UpstreamConnectionLost("The request's body broke off."))
 
