@@ -1,9 +1,9 @@
 """The fast engine: HTTP/1.1 on the event loop itself, written for what a gateway does.
 
-No other thread and no turn of the loop is between a request and its connection, so it costs some half of what
-the same takes with a client in a thread of its own. It adds nothing, and writes byte for byte what it is
-given; heads are judged before anything of them is believed; a connection is used again only where nothing of
-the last exchange is to come. A request that is given up takes its connection with it at once.
+No other thread and no turn of the loop is between a request and its connection. It adds nothing, and writes
+byte for byte what it is given; heads are judged before anything of them is believed; a connection is used
+again only where nothing of the last exchange is to come. A request that is given up takes its connection
+with it at once.
 """
 
 import re

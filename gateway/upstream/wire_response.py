@@ -16,7 +16,7 @@ _FIRST_ERROR = 400
 _WITHOUT_BODY = frozenset({204, 304})
 _DIGITS = 19
 """Of the largest Content-Length; a longer one is refused with the head."""
-_WAITING = 4
+_WAITING = 1
 """Pieces of the body, each of what one read of the socket gave, that may wait for whoever takes them."""
 
 
