@@ -21,7 +21,7 @@ _TOLD_BEFORE = b"x-gateway-error-normalised"
 """Stays true of a body that another gateway further up has rewritten."""
 VIA = b"1.1 adt-gateway"
 
-_DIGITS = 19
+DIGITS = 19
 """Digits of the largest Content-Length that every peer reads alike: it fits into 64 bits."""
 RESPONSE_LINES = 100
 """Header lines of a response; hyper, below pyreqwest, reads no more."""
@@ -104,7 +104,7 @@ def _tokens(names: bytes, count: int) -> list[bytes] | None:
 
 def _framing_in_doubt(fields: Mapping[bytes, bytes]) -> str | None:
     length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
-    if length is not None and not (length.isdigit() and len(length) <= _DIGITS):
+    if length is not None and not (length.isdigit() and len(length) <= DIGITS):
         return "a content-length that is not a number"
     if coding is not None and coding.lower() != b"chunked":
         return "a transfer-encoding other than chunked"
@@ -194,9 +194,8 @@ def response_problem(headers: RawHeaders, *, limited: bool = True) -> str | None
     names, values = b"\n".join(map(_name, headers)), b"".join(map(_value, headers))
     if limited and count > RESPONSE_LINES:
         return f"more than {RESPONSE_LINES} header lines"
-    if (
-        limited and len(names) - count + len(values) >= RESPONSE_BYTES
-    ):  # each name but one has a break behind it
+    # Between the names is a line break each.
+    if limited and len(names) - count + len(values) >= RESPONSE_BYTES:
         return f"headers of more than {RESPONSE_BYTES} bytes"
     places = (_kept_places if len(names) <= _SHORT else _places)(names, count)
     if places is None:
@@ -211,7 +210,7 @@ def response_problem(headers: RawHeaders, *, limited: bool = True) -> str | None
             return "a Transfer-Encoding other than one chunked"
     elif lengths:
         length = headers[lengths[0]][1]
-        good = length.isdigit() and len(length) <= _DIGITS
+        good = length.isdigit() and len(length) <= DIGITS
         if not good or (len(lengths) > 1 and any(headers[at][1] != length for at in lengths)):
             return "more than one Content-Length, or one that is not a number"
     return None

@@ -14,14 +14,13 @@ from gateway import failures
 from gateway.chunks import Chunks
 from gateway.exchange import RawHeaders
 from gateway.field_lines import FieldLines, invalid
-from gateway.headers import VALUE_BYTES
+from gateway.headers import DIGITS, VALUE_BYTES
 from gateway.request_line import UNREAD, read_line
 
 _LINE_BYTES = VALUE_BYTES + b"\r"
 _field = FieldLines().__getitem__
 _name = itemgetter(0)
 
-_DIGITS = 19  # of the largest Content-Length that every peer reads alike, in 64 bits
 _TURN = 256  # steps; a chunk takes three, and some microseconds
 _EMPTY_LINES = 2  # before a request: an old client sends one behind a body, and does not count it
 _noted_name = frozenset(
@@ -162,7 +161,7 @@ class RequestReader:
             self._chunks = Chunks()
             self._read = RequestReader._read_chunk_size
         elif length is not None:
-            if not length.isdigit() or len(length) > _DIGITS:
+            if not length.isdigit() or len(length) > DIGITS:
                 raise invalid("its content-length is not a number")
             self._left = int(length)
             if self._left:

@@ -12,8 +12,8 @@ locally, no signer.
 """
 _NOT_YET, _EXPIRED, _HOST, _ADDRESS = 9, 10, 62, 64
 _OUTSIDE: Final = 47
-_OPENSSL: Final = "httpx"
-"""The engine that verifies with OpenSSL."""
+_OPENSSL: Final = ("asyncio", "httpx")
+"""The engines that verify with OpenSSL, the better one first."""
 _OWN_CA: Final = "CaUsedAsEndEntity"
 """The word of rustls for a server that shows a CA's certificate as its own."""
 SILENT: Final = "silent"
@@ -85,12 +85,12 @@ def engine_advice(engine: str, reason: str) -> str:
             f"A certificate that is its own CA is not accepted as a server's by this engine ({engine}): sign"
             " it with a CA (adt-gateway certs makes one), and put that CA into upstream.ca_file."
         )
-    if engine == _OPENSSL:
+    if engine in _OPENSSL:
         return "The step tls above got through with the same rules: try again."
     return (
         f"This engine ({engine}) accepts less than OpenSSL, which the step tls above used: have the upstream"
         " show a certificate of today's rules (X.509 v3, its hosts as subject alternative names), or set"
-        f" upstream.engine = {_OPENSSL}."
+        f" upstream.engine = {_OPENSSL[0]}."
     )
 
 

@@ -1,7 +1,7 @@
 """TLS with the upstream: version, certificate, and where it fails, whose certificate it was.
 
-The first handshake verifies with OpenSSL, which tells best what is wrong. The engine httpx does so too; the
-engine pyreqwest verifies with rustls, which takes fewer certificates: whether the gateway gets through, only
+The first handshake verifies with OpenSSL, which tells best what is wrong. The engines asyncio and httpx do so
+too; pyreqwest verifies with rustls, which takes fewer certificates: whether the gateway gets through, only
 the request itself can tell. Where OpenSSL refuses, a second handshake without verification reads the
 certificate, to say who signed it; it is closed at once, and nothing is ever sent over it.
 """

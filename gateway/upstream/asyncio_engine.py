@@ -9,6 +9,7 @@ with it at once.
 import re
 
 from gateway import failures
+from gateway.headers import DIGITS
 from gateway.upstream.connection import Connection
 from gateway.upstream.dialling import Dialler
 from gateway.upstream.pool import Pool
@@ -22,7 +23,6 @@ _LARGE = 65_536
 _NOT_FORWARDED = "The request has a header that cannot be forwarded."
 _FIRST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.1\r\n").match
 _FRAMED = re.compile(rb"content-length|transfer-encoding").search
-_LENGTH = re.compile(rb"[0-9]{1,19}").fullmatch
 _Lines = tuple[tuple[bytes, bytes], ...]
 _NOTHING: _Lines = ()
 
@@ -116,7 +116,8 @@ def _framing(request: Outbound) -> tuple[int | None, _Lines]:
     known = len(body) if isinstance(body, bytes) else 0 if body is None else None
     said = [value for name, value in request.headers if name == b"content-length"]
     if said:
-        if len(said) > 1 or not _LENGTH(said[0]) or known not in {None, int(said[0])}:
+        good = len(said) == 1 and said[0].isdigit() and len(said[0]) <= DIGITS
+        if not good or known not in {None, int(said[0])}:
             raise failures.RequestInvalid("The request has a body of another length than it says.")
         return int(said[0]), _NOTHING
     if any(name == b"transfer-encoding" for name, _ in request.headers):

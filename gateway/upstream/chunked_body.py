@@ -1,7 +1,7 @@
 """A response's body in chunks (RFC 9112, section 7.1), read as it comes.
 
 Extensions and trailers are dropped, and both are bounded. A chunk's size may have white space behind it, as
-some servers pad it; nothing else is forgiven.
+some servers pad it; nothing else is forgiven. Requests are read more strictly (`gateway.chunks`).
 """
 
 import re

@@ -30,6 +30,11 @@ class Timers(Protocol):
         """Call once, and give something that has `cancel`."""
 
 
+def shortened(age: float, chance: float) -> float:
+    """The age, less up to a tenth of it, as `chance` (0 to 1) has it."""
+    return age * (1 - _JITTER * chance)
+
+
 class Generations(Generic[Client]):
     """The client in use, and after `age` seconds (less up to 10 %) of use the next one.
 
@@ -63,7 +68,7 @@ class Generations(Generic[Client]):
         """The client for the next request; its age counts from the first one."""
         if self._due is None:
             timers = self._timers or asyncio.get_running_loop()
-            age = self._age * (1 - _JITTER * self._chance())
+            age = shortened(self._age, self._chance())
             self._due = timers.call_at(timers.time() + age, self._begin)
         return self._client
 

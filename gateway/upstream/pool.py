@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.upstream.connection import Connection
-from gateway.upstream.generations import Timers
+from gateway.upstream.generations import Timers, shortened
 
-_JITTER = 0.1
-"""Share of the age by which it may be shorter, so that gateways started together do not connect together."""
 _LAST_WORDS = 1.0
 """Seconds that connections have to close politely at the end."""
 
@@ -43,8 +41,7 @@ class Pool:
 
     def new(self) -> Connection:
         """The connection to be made next; it counts as open once `opened` was told so."""
-        age = self._age * (1 - _JITTER * self._chance())
-        return Connection(self._clock().time() + age, self)
+        return Connection(self._clock().time() + shortened(self._age, self._chance()), self)
 
     def opened(self, connection: Connection) -> None:
         """Keep sight of it to its end; after the pool's own end there is none."""

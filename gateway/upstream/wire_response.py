@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from gateway import failures
 from gateway.deadline import Alarm
 from gateway.exchange import RawHeaders
+from gateway.headers import DIGITS
 from gateway.upstream.chunked_body import BadChunk, ChunkedBody
 from gateway.upstream.connection import Connection
 from gateway.upstream.response import BROKEN, LOST, STALLED, Response
@@ -14,8 +15,6 @@ from gateway.upstream.round_trip import Upload
 
 _FIRST_ERROR = 400
 _WITHOUT_BODY = frozenset({204, 304})
-_DIGITS = 19
-"""Of the largest Content-Length; a longer one is refused with the head."""
 _WAITING = 1
 """Pieces of the body, each of what one read of the socket gave, that may wait for whoever takes them."""
 
@@ -111,7 +110,7 @@ class WireResponse(Response):
         elif b"transfer-encoding" in fields:
             self.left = None
             self._chunks = ChunkedBody()
-        elif length is not None and length.isdigit() and len(length) <= _DIGITS:
+        elif length is not None and length.isdigit() and len(length) <= DIGITS:
             self.left = int(length)
         else:
             self.left, self._reusable = None, False
