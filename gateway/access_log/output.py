@@ -26,9 +26,9 @@ CAPACITY = 8192
 """Lines waiting to be written."""
 MAX_MESSAGE = 8192
 MAX_TRACEBACK_LINES = 200
-GATHER = 0.02
+GATHER = 0.05
 """Seconds a line may wait for others to be written with."""
-BATCH = 256
+BATCH = 512
 """Lines written at once; while the stream takes them they are no longer among those that wait."""
 NANOSECONDS = 1_000_000_000
 
@@ -105,8 +105,8 @@ class LogOutput:
     def _run(self) -> None:
         queue = self._queue
         while (entry := queue.get()) is not None:
-            if queue.empty():
-                # Woken for each line, this thread and the event loop would fight for the interpreter.
+            if queue.qsize() < BATCH:
+                # Each time this thread wants the interpreter, the event loop wakes it in vain a dozen times.
                 self._ending.wait(GATHER)
             batch = [entry]
             for _ in range(min(queue.qsize(), BATCH - 1)):
