@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway import errors, failures, routes
 from gateway.access_log import AccessLog
 from gateway.admission import Admission
+from gateway.afterwards import Afterwards, each
 from gateway.answer import Answers
 from gateway.arrival import Receive, Scope, Send, read_exchange
 from gateway.attempts import SAFE, Attempts, RoundTrip
@@ -44,6 +45,11 @@ class Proxy:
     access_log: AccessLog
     limits: Limits
     drain: Drain
+    over: Afterwards[tuple[Exchange, ServerSpan]] = field(init=False)
+    """Exchanges that are over, and nobody has been told of."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "over", Afterwards(self._tell))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One exchange."""
@@ -75,10 +81,14 @@ class Proxy:
         finally:
             downstream.close()
             exchange.finished = time.perf_counter()
-            self.metrics.exchange_finished(exchange)
-            self.recent.exchange_finished(exchange)
-            span.end(exchange)
-            self.access_log.write(exchange)
+            self.over.add((exchange, span))
+
+    def _tell(self, over: list[tuple[Exchange, ServerSpan]]) -> None:
+        exchanges = [exchange for exchange, _ in over]
+        each(self.metrics.exchange_finished, exchanges)
+        each(self.recent.exchange_finished, exchanges)
+        each(lambda ended: ended[1].end(ended[0]), over)
+        each(self.access_log.write, exchanges)
 
     async def _answered(
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream

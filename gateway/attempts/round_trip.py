@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway import failures, headers
+from gateway.afterwards import Afterwards, each
 from gateway.downstream import Upload
 from gateway.exchange import Attempt, Exchange, RawHeaders
 from gateway.metrics import Metrics
@@ -27,6 +28,17 @@ class Told:
     metrics: Metrics
     recent: Recent
     circuit: Breaker
+    """Told at once: the next attempt may depend on it."""
+    over: "Afterwards[RoundTrip]" = field(init=False)
+    """Attempts that are over, and only the circuit has been told of."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "over", Afterwards(self._tell))
+
+    def _tell(self, over: "list[RoundTrip]") -> None:
+        each(lambda trip: trip.span.end(trip.exchange, trip.attempt), over)
+        each(lambda trip: self.metrics.attempt_finished(trip.exchange, trip.attempt), over)
+        each(lambda trip: self.recent.attempt_finished(trip.attempt), over)
 
 
 @dataclass(slots=True)
@@ -93,11 +105,9 @@ class RoundTrip:
             if self.response is not None:
                 await self.response.aclose()
         finally:
-            attempt, exchange, told = self.attempt, self.exchange, self.told
+            attempt, told = self.attempt, self.told
             attempt.finished = time.perf_counter()
-            self.span.end(exchange, attempt)
-            told.metrics.attempt_finished(exchange, attempt)
-            told.recent.attempt_finished(attempt)
+            told.over.add(self)
             excused = error is not None and self._waited_for_the_app(error)
             told.circuit.ended(self.entry, attempt, excused=excused)
 
