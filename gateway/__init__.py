@@ -20,7 +20,7 @@ chunks         a chunk's line: what it says, and how much it may say
 flow           when a connection is read and written
 handshakes     TLS connections from the moment they are accepted
 crowd          how many connections a listener holds
-lingering      closing in two steps, so that a refusal reaches an app that is still sending
+lingering      the app's connection: when a response goes out, and closing in two steps
 exchange       the record of one request: what arrived, was decided, happened, and when
 failures       every way in which the gateway itself fails
 proxy          THE STORY: read it first

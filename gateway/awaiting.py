@@ -6,8 +6,10 @@ import random
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway import failures
+from gateway.afterwards import Afterwards
 from gateway.config import Limits
 from gateway.flow import Flow
+from gateway.lingering import Lingering
 
 _SPREAD = 0.1
 """Share by which a head may have longer: to refuse 500 at one moment held the event loop for 0.15 s."""
@@ -16,12 +18,15 @@ _LAST_HEAD = 0.5
 
 
 class Awaiting(HttpToolsProtocol):
-    """A connection's two deadlines; `limits_` are set by a subclass, see `crowd`."""
+    """A connection's two deadlines; `limits_` and `replies` are set by a subclass, see `crowd`."""
 
     # A 31st attribute in an instance's dictionary costs 1 KB: it is no longer shared with the class's others.
     __slots__ = ("_head_deadline", "_heard", "_idle_since")
     flow: Flow
     limits_: Limits
+    replies: Afterwards[Lingering]
+    """Connections of the listener on which the last of a response is to be written."""
+    transport: Lingering
     _head_deadline: asyncio.TimerHandle | None
     _heard: bool
     """Whether any byte has come."""

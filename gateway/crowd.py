@@ -15,8 +15,10 @@ from itertools import chain
 from typing import Any
 
 from gateway import failures
+from gateway.afterwards import Afterwards, each
 from gateway.config import Limits, Settings
 from gateway.handshakes import Counted
+from gateway.lingering import Lingering
 from gateway.protocol import StrictProtocol
 
 _TOLD = 64
@@ -62,9 +64,14 @@ def bounded_protocol(limits: Limits, most: int, *, newest_first: bool = False) -
 
     class Bound(BoundedProtocol):
         limits_ = limits
+        replies = Afterwards(_send_kept)
         crowd = Crowd(most, newest_first=newest_first)
 
     return Bound
+
+
+def _send_kept(replies: list[Lingering]) -> None:
+    each(Lingering.send_kept, replies)
 
 
 class Crowd:

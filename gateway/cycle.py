@@ -8,7 +8,7 @@ header with two patterns, for applications that may send anything. What comes he
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -43,6 +43,22 @@ class _Sent(Awaitable[None]):
 SENT = _Sent()
 
 
+class Transport(Protocol):
+    """The connection to the app."""
+
+    def write(self, data: bytes) -> None:
+        """Send at once."""
+
+    def write_last(self, data: bytes) -> None:
+        """Send the end of a response, which may wait for the next turn of the loop."""
+
+    def close(self) -> None:
+        """Send what was written, and end."""
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+
+
 class Cycle:
     """One request and its response; header names are in lower case."""
 
@@ -58,7 +74,7 @@ class Cycle:
     def __init__(
         self,
         scope: Message,
-        transport: asyncio.Transport,
+        transport: Transport,
         flow: FlowControl,
         expects_continue: bool,
         keep_alive: bool,
@@ -164,10 +180,10 @@ class Cycle:
             data += body
         elif left == _CHUNKED:
             data += self._chunk(body, more)
-        if data:
-            self.transport.write(data)
         if not more:
-            self._end()
+            self._end(data)
+        elif data:
+            self.transport.write(data)
         return SENT
 
     async def _send_later(self, message: Message) -> None:
@@ -209,7 +225,9 @@ class Cycle:
         framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
         return framed if more else framed + b"0\r\n\r\n"
 
-    def _end(self) -> None:
+    def _end(self, data: bytes) -> None:
+        if data:
+            self.transport.write_last(data)
         self.response_complete = True
         if self._told is not None:
             self.tell()

@@ -61,7 +61,12 @@ class StrictProtocol(Awaiting):
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.transport = Lingering(
-            transport, unread=self._is_unread, drop=self._drop, patience=self.limits_.slow_reader
+            transport,
+            unread=self._is_unread,
+            drop=self._drop,
+            patience=self.limits_.slow_reader,
+            under_way=self.tasks,
+            later=self.replies.add,
         )
         self._connection = Connection(
             transport.abort,

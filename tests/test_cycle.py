@@ -25,6 +25,9 @@ class Wire(asyncio.Transport):
         self.sent += data
         self.writes += 1
 
+    def write_last(self, data: bytes) -> None:
+        self.write(data)
+
     def close(self) -> None:
         self.closed = True
 

@@ -151,7 +151,6 @@ def test_every_room_has_its_test() -> None:
     untold |= {
         "arrival",
         "crowd",
-        "lingering",
         "downstream",
         "listeners",
         "cli",

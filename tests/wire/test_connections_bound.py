@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gateway.crowd import room
-from gateway.lingering import Lingering
 from tests.support import faults
 from tests.support.certificates import write_certificates
 from tests.support.gateway import RunningGateway, running_gateway, settings_for
+from tests.support.lingering import lingering_on
 from tests.support.raw import GUARD, RawClient
 from tests.support.upstream import FaultUpstream
 from tests.support.wire import admin, chunked, connected, error_of, request
@@ -164,7 +164,7 @@ async def test_what_nobody_reads_is_given_up() -> None:
     class Serving(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            lingering = Lingering(transport, unread=lambda: False, drop=lambda: None, patience=0.05)
+            lingering = lingering_on(transport, patience=0.05)
             lingering.write(b"x" * 50_000_000)
             lingering.close()
             assert transport.get_write_buffer_size()
