@@ -107,7 +107,8 @@ async def test_no_connection_is_free_within_the_time_left(engine: str, upstream:
         asking = asyncio.create_task(ask(gateway, DELETIONS, "POST", body=b"{}"))
 
         async def refused() -> bool:
-            return "GatewayUpstreamUnreachable" in (await admin(gateway, "/metrics")).body.decode()
+            told = (await admin(gateway, "/metrics")).body.decode()
+            return 'error_type="GatewayUpstreamUnreachable"' in told
 
         await until(refused)
         await door.open()
