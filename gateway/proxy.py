@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway import errors, failures, routes
 from gateway.access_log import AccessLog
@@ -90,17 +92,17 @@ class Proxy:
         each(lambda ended: ended[1].end(ended[0]), over)
         each(self.access_log.write, exchanges)
 
-    async def _answered(
+    def _answered(
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream
-    ) -> RoundTrip | AnswerAtHand:
+    ) -> Coroutine[Any, Any, RoundTrip | AnswerAtHand]:
         """The upstream's answer; the Jobs API has a pace, and answers that several may get."""
         # What is refused before its body is read keeps its connection where there is nothing to be read.
         downstream.body_finished = not downstream.has_body
         if not exchange.route.jobs_api:
-            return await self.attempts.answered(exchange, span, downstream)
+            return self.attempts.answered(exchange, span, downstream)
         if exchange.method in _READS:
-            return await self.job_reads.answered(exchange, span, downstream)
-        return await self.job_writes.answered(exchange, span, downstream)
+            return self.job_reads.answered(exchange, span, downstream)
+        return self.job_writes.answered(exchange, span, downstream)
 
     async def _fail(self, exchange: Exchange, downstream: Downstream, error: Exception) -> None:
         """Answer with the failure; once the head is out the connection is cut instead.

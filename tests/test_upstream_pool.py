@@ -23,7 +23,7 @@ AGE, IDLE = 300.0, 30.0
 @asynccontextmanager
 async def timed(upstream: FaultUpstream, timers: FakeTimers, chance: float = 0.0) -> AsyncIterator[Upstream]:
     """The upstream's room with the asyncio engine, whose connections age on `timers`."""
-    pool = Pool(idle=IDLE, age=AGE, clock=lambda: timers, chance=lambda: chance)
+    pool = Pool(idle=IDLE, age=AGE, timers=timers, chance=lambda: chance)
     room = Upstream(
         AsyncioEngine(Dialler(Peer(upstream.origin), None, trust=None, timeout=5.0), pool),
         slots=Slots(10, max_queued=0, wait=1.0),

@@ -22,7 +22,6 @@ _LARGE = 65_536
 """Bytes of a body that a connection takes without the upstream having read any."""
 _NOT_FORWARDED = "The request has a header that cannot be forwarded."
 _FIRST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.1\r\n").match
-_FRAMED = re.compile(rb"content-length|transfer-encoding").search
 _Lines = tuple[tuple[bytes, bytes], ...]
 _NOTHING: _Lines = ()
 
@@ -84,8 +83,8 @@ class AsyncioEngine:
         target, lines = request.target, request.headers
         check_target(target)
         fields = b"\r\n".join(map(b": ".join, lines))
-        plain = request.body is None and request.method == "GET"
-        length, added = (0, _NOTHING) if plain and not _FRAMED(fields) else _framing(request)
+        plain = request.body is None and request.method == "GET" and not _speaks_of_framing(fields)
+        length, added = (0, _NOTHING) if plain else _framing(request)
         added = (*added, *self._for_proxy) if self._for_proxy else added
         try:
             if request.authorization is not None:
@@ -105,6 +104,10 @@ class AsyncioEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
+
+
+def _speaks_of_framing(fields: bytes) -> bool:
+    return b"content-length" in fields or b"transfer-encoding" in fields
 
 
 def _framing(request: Outbound) -> tuple[int | None, _Lines]:

@@ -30,8 +30,9 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """One connection; what comes while nobody waits for a response ends it (RFC 9112, section 9.5)."""
 
-    __slots__ = ("_owner", "_room", "closed", "expires", "idle_since", "reader", "transport", "used")
+    __slots__ = ("_owner", "_room", "closed", "expires", "idle_since", "loop", "reader", "transport", "used")
 
+    loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     idle_since: float
     """When the last response was complete, on the loop's clock."""
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As `asyncio.Protocol`."""
         self.transport = transport  # type: ignore[assignment]
+        self.loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         """As `asyncio.Protocol`."""
@@ -80,7 +82,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """As `asyncio.Protocol`."""
-        self._room = asyncio.get_running_loop().create_future()
+        self._room = self.loop.create_future()
 
     def resume_writing(self) -> None:
         """As `asyncio.Protocol`."""

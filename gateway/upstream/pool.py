@@ -24,12 +24,13 @@ class Pool:
         *,
         idle: float,
         age: float,
-        clock: Callable[[], Timers] = asyncio.get_running_loop,
+        timers: Timers | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._idle = idle
         self._age = age
-        self._clock = clock
+        # Asked for the running loop, asyncio asks the kernel for the process's id each time.
+        self._timers = timers or asyncio.get_running_loop()
         self._chance = chance
         self._open: set[Connection] = set()
         self._free: dict[Connection, None] = {}
@@ -41,7 +42,7 @@ class Pool:
 
     def new(self) -> Connection:
         """The connection to be made next; it counts as open once `opened` was told so."""
-        return Connection(self._clock().time() + shortened(self._age, self._chance()), self)
+        return Connection(self._timers.time() + shortened(self._age, self._chance()), self)
 
     def opened(self, connection: Connection) -> None:
         """Keep sight of it to its end; after the pool's own end there is none."""
@@ -55,25 +56,25 @@ class Pool:
             connection, _ = self._free.popitem()
             if connection.closed:
                 continue
-            if connection.expires > self._clock().time():
+            if connection.expires > self._timers.time():
                 return connection
             connection.close()
         return None
 
     def give_back(self, connection: Connection) -> None:
         """Let the next request have it."""
-        connection.idle_since = now = self._clock().time()
+        connection.idle_since = now = self._timers.time()
         self._free[connection] = None
         if self._sweep is None:
-            self._sweep = self._clock().call_at(now + self._idle, self._close_unused)
+            self._sweep = self._timers.call_at(now + self._idle, self._close_unused)
 
     def _close_unused(self) -> None:
-        self._sweep, now = None, self._clock().time()
+        self._sweep, now = None, self._timers.time()
         for connection in tuple(self._free):
             over = min(connection.idle_since + self._idle, connection.expires)
             if over > now:
                 # One timer for all: it is not made and cancelled for each request.
-                self._sweep = self._clock().call_at(over, self._close_unused)
+                self._sweep = self._timers.call_at(over, self._close_unused)
                 return
             del self._free[connection]
             connection.close()

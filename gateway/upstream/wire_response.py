@@ -58,7 +58,7 @@ class WireResponse(Response):
             await self._change()
 
     def _change(self) -> "asyncio.Future[None]":
-        self._arrived = asyncio.get_running_loop().create_future()
+        self._arrived = self._connection.loop.create_future()
         return self._arrived
 
     def feed(self, data: bytes) -> None:
