@@ -86,11 +86,14 @@ class Proxy:
             self.over.add((exchange, span))
 
     def _tell(self, over: list[tuple[Exchange, ServerSpan]]) -> None:
-        exchanges = [exchange for exchange, _ in over]
-        each(self.metrics.exchange_finished, exchanges)
-        each(self.recent.exchange_finished, exchanges)
-        each(lambda ended: ended[1].end(ended[0]), over)
-        each(self.access_log.write, exchanges)
+        each(self._tell_of, over)
+
+    def _tell_of(self, ended: tuple[Exchange, ServerSpan]) -> None:
+        exchange, span = ended
+        self.metrics.exchange_finished(exchange)
+        self.recent.exchange_finished(exchange)
+        span.end(exchange)
+        self.access_log.write(exchange)
 
     def _answered(
         self, exchange: Exchange, span: ServerSpan, downstream: Downstream

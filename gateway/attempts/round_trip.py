@@ -36,9 +36,13 @@ class Told:
         object.__setattr__(self, "over", Afterwards(self._tell))
 
     def _tell(self, over: "list[RoundTrip]") -> None:
-        each(lambda trip: trip.span.end(trip.exchange, trip.attempt), over)
-        each(lambda trip: self.metrics.attempt_finished(trip.exchange, trip.attempt), over)
-        each(lambda trip: self.recent.attempt_finished(trip.attempt), over)
+        each(self._tell_of, over)
+
+    def _tell_of(self, trip: "RoundTrip") -> None:
+        exchange, attempt = trip.exchange, trip.attempt
+        trip.span.end(exchange, attempt)
+        self.metrics.attempt_finished(exchange, attempt)
+        self.recent.attempt_finished(attempt)
 
 
 @dataclass(slots=True)
