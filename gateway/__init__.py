@@ -35,7 +35,7 @@ spans/         server and client spans, OTLP export
 callers        who may use the gateway, and the caller's name
 admission      what may pass
 drain          whether the gateway still takes requests
-afterwards     what is over is told at the end of the loop's turn, many at once
+afterwards     what is over in one turn of the loop is told in the next, many at once
 attempts/      token, headers, client span, round trip; once more where that is safe
 resilience/    when to leave the upstream alone, and how often may be tried again
 job_requests/  the Jobs API's pace: shared reads, writes once, turns

@@ -1,4 +1,4 @@
-"""What is over is told at the end of the loop's turn, when its answer is written, and many at once.
+"""What is over in one turn of the loop is told in the next, when its answer is written, and many at once.
 
 The same few functions one behind the other run from a warm cache, which they do not where a whole request
 lies between them: at 32 connections a request took 5 % less CPU. And a request is answered before it is
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class Afterwards(Generic[Item]):
-    """Collects what is over, for `tell` to be called with on the loop; it is told before anything is read."""
+    """Collects what is over; `tell` gets it in the next turn, before any request that comes takes a step."""
 
     __slots__ = ("_over", "_tell")
 
@@ -25,7 +25,7 @@ class Afterwards(Generic[Item]):
         self._over: list[Item] = []
 
     def add(self, item: Item) -> None:
-        """Have it told in this turn."""
+        """Have it told."""
         if not self._over:
             asyncio.get_running_loop().call_soon(self._turn)
         self._over.append(item)

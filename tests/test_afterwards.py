@@ -1,4 +1,4 @@
-"""What is over is told once, in order, at the end of the loop's turn, whatever happens while it is told."""
+"""What is over is told once, in order, in the loop's next turn, whatever happens while it is told."""
 
 import asyncio
 import logging
