@@ -123,30 +123,48 @@ class Oracle:
 
     shown: dict[Name, ServiceJob] = field(default_factory=dict)
     gone: dict[Name, tuple[ServiceJob, float]] = field(default_factory=dict)
+    denied: dict[Name, float] = field(default_factory=dict)
+    """When the service last said of a job that is gone that there is none."""
     first_seen: dict[Identity, float] = field(default_factory=dict)
     entitled: set[Identity] = field(default_factory=set)
     judged: set[Identity] = field(default_factory=set)
     told: set[Identity] = field(default_factory=set)
     started: float = 0.0
 
+    def restart(self, now: float) -> None:
+        """Another gateway, which hears no answer that was asked for before."""
+        self.started = now
+        self.denied.clear()
+
     def hear(self, answer: Answer, now: float) -> None:
         """Take in what an answer says."""
         if answer.operation == "delete" or (answer.operation == "get" and not answer.jobs):
-            known = self.shown.get(answer.name)
-            if known is not None and not answer.asked < self.first_seen[known.identity] <= now:
-                self.gone[answer.name] = (self.shown.pop(answer.name), now)
+            self._hear_of_none(answer, now)
         for each in answer.jobs:
             self._hear_of(each, answer, now)
+
+    def _hear_of_none(self, answer: Answer, now: float) -> None:
+        name = answer.name
+        ghost, _ = self.gone.get(name, (None, 0.0))
+        known = self.shown.get(name, ghost)
+        if known is None or answer.asked < self.first_seen[known.identity] <= now:
+            return
+        if self.shown.pop(name, None) is None:
+            self.denied[name] = now
+        else:
+            self.gone[name] = (known, now)
 
     def _hear_of(self, told: ServiceJob, answer: Answer, now: float) -> None:
         name = (told.kind, told.id)
         ghost, left_at = self.gone.get(name, (None, 0.0))
+        left_at = self.denied.get(name, left_at)
         known = self.shown.get(name, ghost)
         if known is not None and told.created < known.created:
             return
         if ghost is not None and told.created == ghost.created and answer.asked <= left_at <= now:
             return
         self.gone.pop(name, None)
+        self.denied.pop(name, None)
         self.first_seen.setdefault(told.identity, now)
         if known is None or told.created > known.created or is_progress(known, told):
             self.shown[name] = told
