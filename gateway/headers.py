@@ -37,6 +37,7 @@ VALUE_BYTES = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 JUDGED_VALUE = bytes(byte if byte in VALUE_BYTES else 0 for byte in range(256))
 """Makes 0 of what may not be there; told what to delete, `translate` would make a table each time."""
 _ENDS_HERE_TOO = HOP_BY_HOP | {b"traceresponse"}
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _OURS = frozenset({b"authorization", b"content-length", b"x-ms-error-code"}) | _ENDS_HERE
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization")
 _BAD_NAME = "a header name is not a token"
@@ -74,8 +75,7 @@ def problem(headers: RawHeaders, guarded: frozenset[bytes] = _OURS) -> str | Non
             b"\n".join(map(_value, headers)).decode()
         except UnicodeDecodeError:
             return "a header value is neither ASCII nor UTF-8"
-    framed = b"content-length" in names or b"transfer-encoding" in names
-    return _framing_in_doubt(dict(headers)) if framed else None
+    return None if FRAMING.isdisjoint(map(_name, headers)) else _framing_in_doubt(dict(headers))
 
 
 def _names_problem(names: bytes, count: int, guarded: frozenset[bytes]) -> str | None:

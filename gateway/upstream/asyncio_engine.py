@@ -7,9 +7,10 @@ with it at once.
 """
 
 import re
+from operator import itemgetter
 
 from gateway import failures
-from gateway.headers import DIGITS
+from gateway.headers import DIGITS, FRAMING
 from gateway.upstream.connection import Connection
 from gateway.upstream.dialling import Dialler
 from gateway.upstream.pool import Pool
@@ -22,6 +23,7 @@ _LARGE = 65_536
 """Bytes of a body that a connection takes without the upstream having read any."""
 _NOT_FORWARDED = "The request has a header that cannot be forwarded."
 _FIRST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.1\r\n").match
+_name = itemgetter(0)
 _Lines = tuple[tuple[bytes, bytes], ...]
 _NOTHING: _Lines = ()
 
@@ -83,7 +85,7 @@ class AsyncioEngine:
         target, lines = request.target, request.headers
         check_target(target)
         fields = b"\r\n".join(map(b": ".join, lines))
-        plain = request.body is None and request.method == "GET" and not _speaks_of_framing(fields)
+        plain = request.body is None and request.method == "GET" and FRAMING.isdisjoint(map(_name, lines))
         length, added = (0, _NOTHING) if plain else _framing(request)
         added = (*added, *self._for_proxy) if self._for_proxy else added
         try:
@@ -104,10 +106,6 @@ class AsyncioEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
-
-
-def _speaks_of_framing(fields: bytes) -> bool:
-    return b"content-length" in fields or b"transfer-encoding" in fields
 
 
 def _framing(request: Outbound) -> tuple[int | None, _Lines]:
