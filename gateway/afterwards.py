@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class Afterwards(Generic[Item]):
-    """Collects what is over; `tell` gets it in the next turn, before any request that comes takes a step."""
+    """Collects what is over; `tell` gets it in the next turn, before any other connection is heard."""
 
     __slots__ = ("_over", "_tell")
 

@@ -83,6 +83,10 @@ class StrictProtocol(Awaiting):
             self._heard = True
             self.flow.take(data, self._read)
 
+    def eof_received(self) -> None:
+        """Send what is kept: after this the connection closes itself, without `transport.close`."""
+        self.transport.send_kept()
+
     def _read(self, data: bytes, at: int) -> int:
         """Feed the reader for one turn; what it cannot read is refused, once, and ends the connection."""
         try:

@@ -1,13 +1,20 @@
 """The end of a response may be written later: in order, once, and before the connection ends."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import uvicorn
+import uvloop
 
+from gateway.config import Limits
+from gateway.crowd import bounded_protocol
 from gateway.lingering import Lingering
+from gateway.server import Server
 from tests.support.lingering import lingering_on
 
 MANY = range(9)
@@ -110,3 +117,45 @@ async def test_a_connection_that_is_gone_takes_nothing(end: object) -> None:
         one.transport.write_last(b"too late")
         one.transport.send_kept()
         assert await one.until_end() == b""
+
+
+async def never() -> None:
+    """A request that stays under way."""
+    await asyncio.Event().wait()
+
+
+async def answer_as_the_client_half_closes() -> bytes:
+    """What a client hears that ends its side in the step in which its request is answered, among others."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+
+    async def app(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
+        client.shutdown(socket.SHUT_WR)
+        await send({"type": "http.response.body", "body": b"answer"})
+
+    config = uvicorn.Config(app, http=bounded_protocol(Limits(), 9), lifespan="off", log_config=None)
+    server = Server(config, handshake=1)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    others = {asyncio.create_task(never()) for _ in MANY}
+    server.server_state.tasks.update(others)
+    await server.startup([listener])
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.setblocking(False)
+    heard = b""
+    async with asyncio.timeout(GUARD):
+        while piece := await asyncio.get_running_loop().sock_recv(client, 4096):
+            heard += piece
+    client.close()
+    for each in others:
+        each.cancel()
+    await asyncio.wait(others)
+    server.server_state.tasks.clear()
+    await server.shutdown([listener])
+    return heard
+
+
+def test_an_answer_reaches_a_client_that_ended_its_side_meanwhile() -> None:
+    """The connection closes itself for that, in the turn before the one for which the answer is kept."""
+    assert uvloop.run(answer_as_the_client_half_closes()).endswith(b"\r\n\r\nanswer")
