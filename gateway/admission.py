@@ -26,7 +26,7 @@ _METHODS = frozenset({
 # RFC 3986, sections 3.3 and 3.4: pchar, "/" in a path, "/" and "?" in a query.
 _PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
+_HOST = re.compile(r"(\[[0-9a-f:.]*:[0-9a-f:.]*\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
 _HIGHEST_PORT = 65_535
 _BROWSER_FIELDS = frozenset({b"origin", b"sec-fetch-site"})
 _OWN_SITES = frozenset({b"same-origin", b"none"})

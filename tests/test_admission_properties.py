@@ -109,6 +109,7 @@ HOSTS = st.binary(max_size=12) | st.lists(
 @example(b"localhost:65535")
 @example(b"localhost:65536")
 @example(b"localhost:")
+@example(b"[.]")
 def test_a_host_is_one_name(host: bytes) -> None:
     """A name or a bracketed address, and a port of 16 bits at most; anything else is none."""
     name = host_name(host)

@@ -79,6 +79,7 @@ HEADER_VALUES = st.binary(max_size=60) | st.builds(
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"www-authenticate", b"x"]), HEADER_VALUES), max_size=4))
+@example([(b"www-authenticate", b'error="insufficient_claims", claims="="')])
 def test_any_challenge_is_claims_or_none(headers: list[tuple[bytes, bytes]]) -> None:
     """No header makes the reading raise."""
     found = claims_asked_for(headers)

@@ -17,7 +17,7 @@ def claims_asked_for(headers: RawHeaders) -> str | None:
             continue
         encoded = match[1].rstrip(b"=").translate(_URLSAFE)
         try:
-            return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).decode()
+            return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).decode() or None
         except ValueError:
             return None
     return None

@@ -70,6 +70,10 @@ class Serving:
         """Take note of what is logged, to the end."""
         assert self.process.stderr is not None
         while text := await self.process.stderr.readline():
+            if not text.endswith(b"\n"):
+                # Cut off in the middle of a write; whoever was not killed has written all.
+                assert await self.process.wait() == -signal.SIGKILL
+                return
             self.lines.append(json.loads(text))
             self._said.set()
 

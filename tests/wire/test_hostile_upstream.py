@@ -18,8 +18,11 @@ from tests.support.wire import request, until
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 MIB = 1_048_576
-MORE = 16 * MIB
-"""What an answer may add to the most that ordinary answers take."""
+MORE = {"httpx": 32 * MIB, "": 16 * MIB}
+"""What such answers may add to the most that ordinary ones take.
+
+The event loop reads up to 32 pieces of 256 KiB before httpx's streams can tell it to stop.
+"""
 AT_ONCE = 4
 LARGE = 50 * MIB
 GZIP = (b"content-encoding", b"gzip")
@@ -168,7 +171,7 @@ def _forget_peak(process: Serving) -> int:
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_memory_is_bounded(running: Serving, engine: str, upstream: FaultUpstream, shape: str) -> None:
-    """Four such answers at once add at most 16 MiB, are read no longer than a while, and leave no trace."""
+    """Four such answers at once add no more than the bound, are read not for long, and leave no trace."""
     behaviour, path, outcomes = SHAPES[shape]
     upstream.on(path, behaviour)
     before = _forget_peak(running)
@@ -180,7 +183,7 @@ async def test_memory_is_bounded(running: Serving, engine: str, upstream: FaultU
     if isinstance(behaviour, _Endless):
         # An engine may read on for a while what the gateway has given up.
         await until(lambda: _over(behaviour))
-    assert _peak(running) - before <= MORE
+    assert _peak(running) - before <= MORE.get(engine, MORE[""])
     upstream.on(path, faults.reply(200, b"next"))
     assert (await _answer(running, path)).body == b"next"
 
@@ -191,4 +194,4 @@ async def test_large_errors_stream(running: Serving, upstream: FaultUpstream, *,
     upstream.on("/a", _download(500, chunked=chunked))
     before = _forget_peak(running)
     assert await _sizes(running, "/a") == [LARGE] * 2
-    assert _peak(running) - before <= MORE
+    assert _peak(running) - before <= MORE[""]
