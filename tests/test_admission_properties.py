@@ -189,15 +189,17 @@ def test_an_origin_in_another_case_is_the_same() -> None:
 
 
 def test_every_byte_of_a_host() -> None:
-    """Names are letters, digits and `._~-`, in either case; in brackets there are hex, dots and colons."""
+    """Names are letters, digits and `._~-`, in either case; brackets hold hex, dots and a colon at least."""
     for code in range(256):
         byte = bytes([code])
         letters = code in set((string.ascii_letters + string.digits + "._~-").encode())
         assert (host_name(b"a" + byte + b"b") is not None) == letters, byte
         assert (host_name(byte) is not None) == letters, byte
-        assert (host_name(b"[" + byte + b"]") is not None) == (code in set(b"0123456789abcdefABCDEF:.")), byte
+        in_brackets = code in set(b"0123456789abcdefABCDEF:.")
+        assert (host_name(b"[:" + byte + b"]") is not None) == in_brackets, byte
         assert (host_name(b"a:1" + byte) is not None) == (code in set(b"0123456789")), byte
     assert host_name(b"") is None
     assert host_name(b"[]") is None
+    assert host_name(b"[a]") is None
     assert host_name(b"a:00080") == "a"
     assert host_name(b"a:000080") is None
