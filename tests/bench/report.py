@@ -111,11 +111,12 @@ class Report:
             console.print("[green]every must holds[/]")
 
     def machine(self) -> str:
-        """How many cores it had, and how busy it was."""
+        """Whose interpreter it was, how many cores there were, and how busy they were."""
         before, after = (
             " ".join(f"{each:.2f}" for each in load) for load in (self.load_before, os.getloadavg())
         )
-        return f"{os.cpu_count()} cores; load average before {before}, after {after}"
+        python = f"Python {platform.python_version()}, {platform.python_compiler()}"
+        return f"{python}; {os.cpu_count()} cores; load average before {before}, after {after}"
 
 
 def number(value: float) -> str:
