@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,32 +11,11 @@ from redis.crc import key_slot
 
 from tests.support.fleets import GUARD, Heard, gateway_of, until
 from tests.support.programs import require_program
-from tests.support.redis_server import INSTALL, RedisServer, free_port, redis_server
+from tests.support.redis_server import INSTALL, RedisServer, free_port, redis_server, sentinel
 
 pytestmark = pytest.mark.slow
 
 PASSWORD = "s5f9c"
-
-
-@contextmanager
-def sentinel(folder: Path, watched: RedisServer, *lines: str) -> Iterator[RedisServer]:
-    """A Sentinel that watches the server as `main`, alone."""
-    folder.mkdir()
-    settings = (
-        f"sentinel monitor main 127.0.0.1 {watched.port} 1",
-        f"sentinel auth-pass main {PASSWORD}",
-        "sentinel down-after-milliseconds main 300",
-        "sentinel failover-timeout main 3000",
-        *lines,
-    )
-    file = folder / "sentinel.conf"
-    file.write_text("\n".join(settings))
-    running = RedisServer(folder, program="redis-sentinel", file=file)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
 
 
 def says(server: RedisServer, *words: str) -> Callable[[], bool]:
@@ -55,7 +34,7 @@ async def test_sentinel_failover(tmp_path: Path, instance: str) -> None:
         link = ("--replicaof", "127.0.0.1", str(master.port))
         replica = stack.enter_context(redis_server(tmp_path / "two", *auth, *link, password=PASSWORD))
         await until(says(replica, "INFO", "replication", "'master_link_status': 'up'"))
-        watching = stack.enter_context(sentinel(tmp_path / "sentinel", master))
+        watching = stack.enter_context(sentinel(tmp_path / "sentinel", master, PASSWORD))
         await until(says(watching, "SENTINEL", "REPLICAS", "main", str(replica.port)))
         url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:1,127.0.0.1:{watching.port}/main"
         async with gateway_of(url, instance) as one, gateway_of(url, instance) as two:
@@ -82,7 +61,7 @@ async def test_sentinel_failover(tmp_path: Path, instance: str) -> None:
 
 async def test_sentinel_that_knows_nothing(tmp_path: Path, instance: str) -> None:
     """A service that no Sentinel knows is told as such."""
-    with redis_server(tmp_path) as master, sentinel(tmp_path / "sentinel", master) as watching:
+    with redis_server(tmp_path) as master, sentinel(tmp_path / "sentinel", master, PASSWORD) as watching:
         async with gateway_of(f"redis+sentinel://127.0.0.1:{watching.port}/other", instance) as fleet:
             assert fleet.view().away == "no Sentinel knows the service"
 

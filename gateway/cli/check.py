@@ -58,8 +58,8 @@ def check(
 
     With --online also whether the gateway could do its work from here: its
     files, a token, name, connection, TLS and an answer of the upstream, the
-    clock, the trace collector, its ports. Nothing is changed anywhere, and the
-    token is never shown.
+    clock, the trace collector, the fleet's store, its ports. Nothing is changed
+    anywhere, and the token is never shown.
     """
     del version
     report = _Report(as_json=as_json)

@@ -9,6 +9,7 @@ spaces     entries that gateways keep for each other
 news       what gateways tell each other
 link       whether the store can be used: away and back
 opening    two new connections
+trial      whether the store would let a gateway in
 places     where the store is: one server, Sentinels, Cluster
 calls      calls of the script
 script     the script, from `lua/`

@@ -133,3 +133,23 @@ def redis_server(folder: Path, *options: str, **more: Any) -> Iterator[RedisServ
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def sentinel(folder: Path, watched: RedisServer, password: str) -> Iterator[RedisServer]:
+    """A Sentinel that watches the server as `main`, alone."""
+    folder.mkdir()
+    settings = (
+        f"sentinel monitor main 127.0.0.1 {watched.port} 1",
+        f"sentinel auth-pass main {password}",
+        "sentinel down-after-milliseconds main 300",
+        "sentinel failover-timeout main 3000",
+    )
+    file = folder / "sentinel.conf"
+    file.write_text("\n".join(settings))
+    running = RedisServer(folder, program="redis-sentinel", file=file)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()

@@ -33,6 +33,7 @@ STEPS = [
     "request",
     "clock",
     "traces",
+    "fleet",
     "listeners",
 ]
 

@@ -3,6 +3,7 @@
 run      the steps in their order
 token    a token from the configured source, and whom it names
 traces   an export without spans
+store    the fleet's store
 mask     secrets that others say again
 """
 

@@ -14,6 +14,7 @@ from gateway._version import __version__
 from gateway.access_log.redaction import redact
 from gateway.certificates import read_sheet
 from gateway.cli.checkup.mask import Mask, header_secrets, proxy_secrets
+from gateway.cli.checkup.store import look_at_store, store_secrets
 from gateway.cli.checkup.token import fetch_token
 from gateway.cli.checkup.traces import export_nothing, open_exporters
 from gateway.config import Settings
@@ -52,6 +53,7 @@ class Checkup:
         self._secrets = {
             *proxy_secrets(settings.upstream.proxy),
             *header_secrets(environment.signal(environ, "HEADERS")),
+            *store_secrets(settings),
         }
         self._mask = Mask(self._secrets)
         self._token: Token | None = None
@@ -76,6 +78,7 @@ class Checkup:
             "clock", self._clock(), unless=None if self._answer else "there is no answer to read it in"
         )
         await self._step("traces", export_nothing(self._exporters, settings.tracing, self._environ))
+        await self._step("fleet", look_at_store(settings))
         await self._step("listeners", online.look_at_listeners(settings))
 
     async def _step(self, name: str, work: Work, *, unless: str | None = None) -> Finding:

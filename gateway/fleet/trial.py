@@ -1,0 +1,49 @@
+"""Whether the store lets a gateway in, for who wants to know before it serves."""
+
+import asyncio
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from gateway import config
+from gateway.fleet.clock import StoreClock
+from gateway.fleet.keys import Keys
+from gateway.fleet.news import News
+from gateway.fleet.places import PATIENCE, Chance, Places
+from gateway.fleet.reasons import reason_of
+from gateway.fleet.wire import Connection, Lost, Timers
+
+_READ: Final = "return redis.call('GET', KEYS[1])"
+"""The least that is allowed to whoever may run the gateways' script, and changes nothing."""
+
+
+class NotLetIn(Exception):
+    """Why the store cannot be used, in words without secrets."""
+
+
+async def try_store(settings: config.Fleet, *, instance: str, chance: Chance, timers: Timers) -> str:
+    """Find the store, sign in, run a script, hear the channel, and go; nothing is written there.
+
+    The server that was found, as `host:port`, or the path of its socket. Raises NotLetIn after a few seconds
+    at most, and ValueError where `settings.url` is not valid.
+    """
+    url = config.parse_fleet_url(settings.url.get_secret_value() if settings.url else "")
+    keys = Keys(instance)
+    places = Places(settings, url, key=keys.channel, chance=chance)
+    try:
+        address = await places.find()
+        connection = await places.dial(address)
+        try:
+            await _read(connection, keys("life"))
+            await News(keys.channel, "", StoreClock(timers)).subscribe(connection, PATIENCE)
+        finally:
+            await connection.disconnect(nowait=True)
+    except (RedisError, OSError, Lost) as error:
+        raise NotLetIn(reason_of(error)) from error
+    return str(url.socket) if address is None else f"{address[0]}:{address[1]}"
+
+
+async def _read(connection: Connection, key: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await connection.send_packed_command(connection.pack_command("EVAL", _READ, 1, key))
+        await connection.read_response()
