@@ -1,10 +1,12 @@
 """The way to a connection of the asyncio engine: through tunnels, with TLS in TLS, and whom it trusts."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -129,3 +131,63 @@ async def test_a_context_is_kept_for_its_age() -> None:
     """To read the CAs for each connection would take longer than to connect."""
     trust = Trust(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), age=300.0)
     assert await trust.context() is await trust.context()
+
+
+class _Names(asyncio.SelectorEventLoop):
+    """A loop whose resolver has these addresses for every name, in this order."""
+
+    addresses: Sequence[str] = ()
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
+        del host
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in self.addresses]
+
+
+def _named(*addresses: str) -> _Names:
+    loop = _Names()
+    loop.addresses = addresses
+    return loop
+
+
+@contextmanager
+def _silent(address: str, port: int) -> Iterator[None]:
+    """A port that takes no further connection and refuses none: its queue is full."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind((address, port))
+        listener.listen(0)
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_next_address_is_tried(*, silent: bool) -> None:
+    """An address that refuses, or says nothing, does not keep a request from the next (RFC 8305)."""
+
+    async def ask() -> bytes:
+        async with fault_upstream() as upstream:
+            with _silent("127.0.0.2", upstream.port) if silent else nullcontext():
+                async with opened(
+                    "asyncio", f"http://upstream.test:{upstream.port}", allow_plain_http=True
+                ) as room:
+                    return (await fetch(room))[2]
+
+    with asyncio.Runner(loop_factory=lambda: _named("127.0.0.2", "127.0.0.1")) as runner:
+        assert runner.run(ask()) == b"hello"
+
+
+def test_the_last_failure_is_told() -> None:
+    """Where no address takes a connection the upstream cannot be reached, and the reason is the last one."""
+
+    async def ask() -> str | None:
+        async with fault_upstream() as upstream:
+            gone = upstream.port
+        async with opened("asyncio", f"http://upstream.test:{gone}", allow_plain_http=True) as room:
+            with pytest.raises(failures.UpstreamUnreachable) as caught:
+                await fetch(room)
+        return caught.value.inner
+
+    with asyncio.Runner(loop_factory=lambda: _named("127.0.0.2", "127.0.0.1")) as runner:
+        assert runner.run(ask()) == "ConnectionRefused"
