@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -131,6 +132,43 @@ async def test_a_context_is_kept_for_its_age() -> None:
     """To read the CAs for each connection would take longer than to connect."""
     trust = Trust(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), age=300.0)
     assert await trust.context() is await trust.context()
+
+
+class _Later(asyncio.SelectorEventLoop):
+    """A loop whose clock the test puts forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_a_dial_that_is_given_up_leaves_the_renewal_to_the_next() -> None:
+    """The old context would else stay for another age."""
+    loop, began, let_go = _Later(), threading.Event(), threading.Event()
+    made = [ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(3)]
+    left = iter(made)
+
+    def build() -> ssl.SSLContext:
+        context = next(left)
+        if context is made[1]:
+            began.set()
+            assert let_go.wait(GUARD)
+        return context
+
+    async def renew() -> ssl.SSLContext:
+        trust = Trust(build, age=300.0)
+        assert await trust.context() is made[0]
+        loop.ahead = 301.0
+        dialling = asyncio.ensure_future(trust.context())
+        assert await asyncio.to_thread(began.wait, GUARD)
+        dialling.cancel()
+        assert await asyncio.gather(dialling, return_exceptions=True)
+        let_go.set()
+        return await trust.context()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(renew()) is made[2]
 
 
 class _Names(asyncio.SelectorEventLoop):
