@@ -38,7 +38,7 @@ async def try_store(settings: config.Fleet, *, instance: str, chance: Chance, ti
             await News(keys.channel, "", StoreClock(timers)).subscribe(connection, PATIENCE)
         finally:
             await connection.disconnect(nowait=True)
-    except (RedisError, OSError, Lost) as error:
+    except (RedisError, OSError, ValueError, Lost) as error:  # ValueError: a password file was emptied
         raise NotLetIn(reason_of(error)) from error
     return str(url.socket) if address is None else f"{address[0]}:{address[1]}"
 
