@@ -109,6 +109,18 @@ async def test_wrong_password(
     assert "5f9c" not in caplog.text
 
 
+async def test_a_server_without_sign_in(
+    tmp_path: Path, instance: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that does not know AUTH says the password again; nobody else is told it."""
+    caplog.set_level(logging.DEBUG)
+    with redis_server(tmp_path, "--rename-command", "AUTH", "") as server:
+        async with refused(
+            f"redis://me:s5f9c@localhost:{server.port}", instance, "refuses the sign-in"
+        ) as fleet:
+            assert "5f9c" not in repr(fleet.view()) + caplog.text
+
+
 async def test_a_password_that_changes(tmp_path: Path, instance: str) -> None:
     """A store that ends its clients' rights is away, and back with the file's new password."""
     file = tmp_path / "password"

@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import uvloop
 
 from gateway import failures
 from gateway.upstream.trust import Trust
+from tests.support.addresses import deaf_origin, refusing_origin
 from tests.support.engines import fetch, opened
 from tests.support.upstream import GUARD, FaultUpstream, fault_upstream
 
@@ -188,25 +189,13 @@ def _named(*addresses: str) -> _Names:
     return loop
 
 
-@contextmanager
-def _silent(address: str, port: int) -> Iterator[None]:
-    """A port that takes no further connection and refuses none: its queue is full."""
-    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
-        listener.bind((address, port))
-        listener.listen(0)
-        for waiting in (first, second):
-            waiting.setblocking(False)
-            waiting.connect_ex((address, port))
-        yield
-
-
 @pytest.mark.parametrize("silent", [False, True])
 def test_the_next_address_is_tried(*, silent: bool) -> None:
     """An address that refuses, or says nothing, does not keep a request from the next (RFC 8305)."""
 
     async def ask() -> bytes:
         async with fault_upstream() as upstream:
-            with _silent("127.0.0.2", upstream.port) if silent else nullcontext():
+            with deaf_origin("127.0.0.2", upstream.port) if silent else nullcontext():
                 async with opened(
                     "asyncio", f"http://upstream.test:{upstream.port}", allow_plain_http=True
                 ) as room:
@@ -216,15 +205,15 @@ def test_the_next_address_is_tried(*, silent: bool) -> None:
         assert runner.run(ask()) == b"hello"
 
 
-def test_the_last_failure_is_told() -> None:
-    """Where no address takes a connection the upstream cannot be reached, and the reason is the last one."""
+def test_no_address_takes_a_connection() -> None:
+    """Where all refuse, the upstream cannot be reached, and was sent nothing."""
 
     async def ask() -> str | None:
-        async with fault_upstream() as upstream:
-            gone = upstream.port
-        async with opened("asyncio", f"http://upstream.test:{gone}", allow_plain_http=True) as room:
-            with pytest.raises(failures.UpstreamUnreachable) as caught:
-                await fetch(room)
+        with refusing_origin() as origin:
+            named = origin.replace("127.0.0.1", "upstream.test")
+            async with opened("asyncio", named, allow_plain_http=True) as room:
+                with pytest.raises(failures.UpstreamUnreachable) as caught:
+                    await fetch(room)
         return caught.value.inner
 
     with asyncio.Runner(loop_factory=lambda: _named("127.0.0.2", "127.0.0.1")) as runner:

@@ -75,11 +75,12 @@ class News:
             except Exception:  # noqa: BLE001 - the next to hear shall hear, and the connection go on
                 _log.exception("news could not be taken in", extra={"topic": message.topic})
 
-    async def subscribe(self, connection: Connection, patience: float) -> None:
-        """Begin to hear. Raises what the store says against it."""
-        async with asyncio.timeout(patience):
-            await connection.send_packed_command(connection.pack_command("SUBSCRIBE", self.channel))
-            await connection.read_response()
+
+async def subscribe(connection: Connection, channel: str, patience: float) -> None:
+    """Begin to hear. Raises what the store says against it."""
+    async with asyncio.timeout(patience):
+        await connection.send_packed_command(connection.pack_command("SUBSCRIBE", channel))
+        await connection.read_response()
 
 
 class Hearing:

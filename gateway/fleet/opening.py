@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.fleet.news import Hearing, News
+from gateway.fleet.news import Hearing, News, subscribe
 from gateway.fleet.places import PATIENCE, Places
 from gateway.fleet.wire import Timers, Wire
 
@@ -39,7 +39,7 @@ class Opening:
         address = await self.places.find()
         heard = await self.places.dial(address)
         try:
-            await self.news.subscribe(heard, PATIENCE)
+            await subscribe(heard, self.news.channel, PATIENCE)
             asked = await self.places.dial(address)
         except BaseException:
             await heard.disconnect(nowait=True)

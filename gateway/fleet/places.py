@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 from redis.asyncio import Connection as TcpConnection
 from redis.asyncio import SSLConnection, UnixDomainSocketConnection
 from redis.crc import key_slot
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from gateway import config
 from gateway.fleet.wire import Connection, Lost
@@ -123,8 +123,11 @@ class Places:
         connection = cast("Connection", made)
         try:
             await connection.connect()
-        except BaseException:
+        except BaseException as error:
             await connection.disconnect(nowait=True)
+            if type(error) is ResponseError and "password" in credentials:
+                # Whoever does not know AUTH says it again, with the password.
+                raise Lost("the server refuses the sign-in or the database") from None
             raise
         return connection
 

@@ -39,9 +39,9 @@ def refusing_origin() -> Iterator[str]:
 
 
 @contextmanager
-def deaf_origin() -> Iterator[str]:
+def deaf_origin(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """An origin that never completes a connect: its queue of one is full."""
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener:
+    with closing(socket.create_server((host, port), backlog=0)) as listener:
         port = listener.getsockname()[1]
-        with closing(socket.create_connection(("127.0.0.1", port))):
-            yield f"http://127.0.0.1:{port}"
+        with closing(socket.create_connection((host, port))):
+            yield f"http://{host}:{port}"

@@ -43,9 +43,9 @@ async def test_a_store_that_lets_it_in(server: RedisServer) -> None:
     ("user", "rights", "reason"),
     [
         ("unknown", "", "the user name or password is refused"),
-        ("no-script", "~* &* +get +subscribe", "the user has not all rights that are needed"),
-        ("no-keys", "~other* &* +eval +get +subscribe", "the user has not all rights that are needed"),
-        ("no-channel", "~* &other +eval +get +subscribe", "the user has not all rights that are needed"),
+        ("no-script", "~* &* +del +subscribe", "the user has not all rights that are needed"),
+        ("no-keys", "~other* &* +eval +del +subscribe", "the user has not all rights that are needed"),
+        ("no-channel", "~* &other +eval +del +subscribe", "the user has not all rights that are needed"),
     ],
 )
 async def test_rights_that_are_missing(server: RedisServer, user: str, rights: str, reason: str) -> None:
@@ -64,9 +64,19 @@ async def test_no_store(server: RedisServer) -> None:
     nobody = await checked(f"redis://localhost:{free_port()}")
     plain = await checked(f"rediss://:{PASSWORD}@localhost:{server.port}")
     assert nobody.steps["fleet"].outcome == plain.steps["fleet"].outcome == "warning"
-    assert "rediss://" in nobody.steps["fleet"].advice
-    assert "redis://" in plain.steps["fleet"].advice
+    assert nobody.steps["fleet"].advice.endswith(
+        ", and whether that port wants TLS, which rediss:// asks for."
+    )
+    assert plain.steps["fleet"].advice.endswith("a port without TLS wants redis:// in place of rediss://.")
     assert PASSWORD not in plain.text
+
+
+async def test_a_replica(tmp_path: Path, server: RedisServer) -> None:
+    """A server that takes no writes is none for a fleet."""
+    link = ("--replicaof", "127.0.0.1", str(server.port), "--masterauth", PASSWORD)
+    with redis_server(tmp_path, *link) as replica:
+        result = await checked(replica.url)
+    assert result.steps["fleet"].message.endswith(" cannot be used: the server is a read-only replica")
 
 
 async def test_what_sentinels_name(tmp_path: Path) -> None:

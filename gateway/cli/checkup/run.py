@@ -14,7 +14,7 @@ from gateway._version import __version__
 from gateway.access_log.redaction import redact
 from gateway.certificates import read_sheet
 from gateway.cli.checkup.mask import Mask, header_secrets, proxy_secrets
-from gateway.cli.checkup.store import look_at_store, store_secrets
+from gateway.cli.checkup.store import look_at_store
 from gateway.cli.checkup.token import fetch_token
 from gateway.cli.checkup.traces import export_nothing, open_exporters
 from gateway.config import Settings
@@ -53,7 +53,6 @@ class Checkup:
         self._secrets = {
             *proxy_secrets(settings.upstream.proxy),
             *header_secrets(environment.signal(environ, "HEADERS")),
-            *store_secrets(settings),
         }
         self._mask = Mask(self._secrets)
         self._token: Token | None = None

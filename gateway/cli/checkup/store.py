@@ -1,8 +1,6 @@
 """The fleet's store, as the gateway would find it."""
 
-import asyncio
 import random
-from collections.abc import Iterator
 
 from gateway import online
 from gateway.config import Settings, parse_fleet_url, parse_origin
@@ -23,7 +21,6 @@ async def look_at_store(settings: Settings) -> Finding:
             settings.fleet,
             instance=instance_of(parse_origin(settings.upstream.base_url)),
             chance=random.Random(),  # noqa: S311 - which Sentinel is asked first
-            timers=asyncio.get_running_loop(),
         )
     except NotLetIn as error:
         return online.warned(
@@ -33,14 +30,6 @@ async def look_at_store(settings: Settings) -> Finding:
         )
     where = f"{url.shown} lets this gateway in"
     return online.ok(where) if url.mode == "single" else online.ok(where, f"the server is {server}")
-
-
-def store_secrets(settings: Settings) -> Iterator[str]:
-    """The password in the URL, which only the store may know."""
-    if settings.fleet.url is not None:
-        password = parse_fleet_url(settings.fleet.url.get_secret_value()).password
-        if password is not None:
-            yield password
 
 
 def _about_tls(*, tls: bool) -> str:
